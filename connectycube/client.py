@@ -103,9 +103,9 @@ class ConnectyCube(NotCopied):
             without a session, with the same configuration and connections, so that it can
             ``return client.sessions.create(…)``. Without the function a session of :meth:`login` is
             created again with the same credentials.
-        transport: What sends the REST requests: any object with a method ``send(request)``, such as
-            ``connectycube.testing.MockTransport``. By default they go over the network. The client does
-            not close a transport that it was given.
+        transport: The object that sends the REST requests: any one with a method ``send(request)``, such as
+            ``connectycube.testing.MockTransport``. By default they go over the network. The client does not
+            close a transport that it was given.
         fields: The fields of Config, instead of ``config``.
 
     Raises:
@@ -291,8 +291,8 @@ class ConnectyCube(NotCopied):
         Args:
             renew_session: A function that renews a session of the other client, as for the class.
             shared_as: The name of the user's session in the token store, for a user whose credentials are
-                others at each login, as a provider's token is. Whoever gives the name gets the session,
-                whatever the credentials say. Without ``Config.token_store`` it has no effect.
+                others at each login, as a provider's token is. Each call with the name gets the session; its
+                credentials are not compared. Without ``Config.token_store`` it has no effect.
             credentials: The arguments of :meth:`login`.
 
         Returns:

@@ -203,7 +203,7 @@ class RetryPolicy:
 
 @frozen(kw_only=True)
 class Handling:
-    """What follows when a receiver raises: run it again for this event, or give the event up.
+    """When a receiver that raised runs again for its event, and when the event is given up.
 
     An error that is not transient is given up at the first attempt. Repetition n waits
     ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))`` seconds, or longer if the error says so in
@@ -255,7 +255,7 @@ class Handling:
         """Return whether an error passes, as ``transient`` says; a function of the application may raise.
 
         Args:
-            error: What a receiver raised.
+            error: The error that a receiver raised.
 
         Returns:
             Whether the receiver should run again.
@@ -501,8 +501,11 @@ class Config:
     handling: Handling = field(factory=Handling)
     """When a receiver that raised runs again; ``connect(…, handling=…)`` replaces it for one receiver."""
     timeouts: Timeouts = field(factory=Timeouts)
+    """The default time-out of each kind of call."""
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
+    """When a lost chat connection is established again."""
     limits: Limits = field(factory=Limits)
+    """The bounds on memory."""
 
     @app_id.validator
     def _check_app_id(self, attribute: Attribute[int], value: object) -> None:

@@ -110,9 +110,9 @@ class _Member:
 class Fleet(NotCopied, ChatSignals):
     """The chats of many users in one process; every method may be called from any thread.
 
-    A receiver is connected once, to a signal of the fleet, and is called for every member as
-    ``receiver(chat, event)`` with the chat of the member, whose ``chat.user`` tells whose it is. The chats of
-    the members have the signals of the fleet, and what ``around`` was given: ``sender=chat`` connects a
+    A receiver is connected once, to a signal of the fleet, and is called for every member with the chat of
+    the member, as ``receiver(chat, event)``, ``chat.user`` is the member's user. The chats of the members
+    have the signals of the fleet, and the managers that were given to ``around``: ``sender=chat`` connects a
     receiver for one member. As a context manager it logs in, and closes itself.
 
     **Threads.** One thread reads the sockets of all members, at most ``workers`` threads call the receivers,
@@ -125,17 +125,18 @@ class Fleet(NotCopied, ChatSignals):
 
     **Failures.** A member that cannot log in, or whose connection was closed for good, is reported to
     ``member_failed`` and disturbs no other. If the next attempt may succeed, it is made later, with back-off
-    (``Config.reconnect``). A lost connection comes back as that of any chat, within the bound of ``logins``.
+    (``Config.reconnect``). A lost connection is made again, at most ``logins`` at a time.
 
     Args:
         cube: The client whose configuration, connections and token store all members use. It needs no
             session. Close the fleet before it.
-        credentials: Those of the first members, as for :meth:`add`.
+        credentials: Mappings with the arguments of ``ConnectyCube.login``, one for each of the first members.
         workers: The largest number of threads that call receivers.
         logins: How many members may log in, or reconnect, at the same time.
         durable: A folder for durable mode, with a file for each member, named by the user's id; it is created
             if it does not exist. None: memory only.
-        renew_session: A function that renews the REST session of a member, as for ConnectyCube.
+        renew_session: A function that renews the REST session of a member: it is called with the old Session,
+            and returns a new token, a Session or None.
 
     Raises:
         ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
@@ -278,7 +279,7 @@ class Fleet(NotCopied, ChatSignals):
         return abandoned
 
     def chat(self, user: int | User) -> Chat:
-        """Return the chat of a member that has been logged in, whatever its state is now.
+        """Return the chat of a member that has been logged in, in any state.
 
         Args:
             user: The user, or their id.
@@ -398,7 +399,8 @@ class Fleet(NotCopied, ChatSignals):
         Raises:
             CallbackContextError: The call was made inside a receiver, and would wait for it.
             NotConnectedError: There was no login yet.
-            ArgumentTypeError, ArgumentValueError: As for :meth:`Chat.wait`.
+            ArgumentTypeError, ArgumentValueError: ``signals`` holds something that is no signal, or one that
+                no program can handle, or this is not the main thread; ``stop`` is no event.
         """
         check_fork()
         numbers, event = check_signals(signals), check_stop(stop)

@@ -63,8 +63,8 @@ class Observer:
     child goes on with it.
 
     **Threads.** Each method is called on the thread where the thing happens, and several threads may be in
-    one method at once. No lock of the package is held. A method that blocks holds up its own thread alone:
-    on a connection thread nothing is read and sent meanwhile, and the server may end the link. So return
+    one method at once. No lock of the package is held. A method that blocks holds up its own thread alone: on
+    a connection thread nothing is read and sent until it returns, and the server may end the link. So return
     soon. A call on a connection thread that would wait for this connection, such as ``chat.ping()``, raises
     CallbackContextError there; ``chat.logout()`` returns at once, without counts, and the connection ends
     once the method has returned. ``chat.statistics()``, ``chat.relogin()`` and sending are fine.
@@ -112,7 +112,8 @@ class Observer:
         """An event was put into the queue for the receivers.
 
         Thread: the connection thread; for messages of history the thread that reads it; for events that were
-        read from the file of durable mode a dispatcher worker; for what a call causes the caller's thread.
+        read from the file of durable mode a dispatcher worker; for an event that a call causes the caller's
+        thread.
 
         Args:
             chat: The :class:`Chat`.

@@ -66,9 +66,9 @@ class Chat(NotCopied, ChatSignals):
     A receiver that raises is logged and reported to ``callback_failed``; the others still run. After a
     transient error it runs again (:class:`Handling`), or the event goes to ``receiver_gave_up``.
 
-    **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
-    typing, presence and activity events are merged; then the link is closed until the queue has fallen
-    to half (or a blocking call needs it), and the server sends again what was not queued.
+    **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full, typing,
+    presence and activity events are merged; then the link is closed until the queue has fallen to half (or a
+    blocking call needs it), and the server sends the events that were not queued again.
 
     Example:
         >>> @chat.message_received.connect
@@ -124,9 +124,8 @@ class Chat(NotCopied, ChatSignals):
     def fencing(self) -> int | None:
         """The number of the lease of ``login(exclusive=…)``, for writes of receivers; None without a lease.
 
-        It grows with each acquisition, so a database can refuse what an earlier holder writes. Inside a
-        receiver it is that of the connection which brought the event.
-        """
+        It grows with each acquisition, so a database can refuse the writes of an earlier holder. Inside a
+        receiver it is that of the connection which brought the event."""
         check_fork()
         return self._driver.fencing
 
@@ -212,7 +211,7 @@ class Chat(NotCopied, ChatSignals):
         """End the connection; keep the user and the receivers. (Guide: Disconnect from chat.)
 
         Until the time-out the server may acknowledge the messages already written, and receivers may handle
-        the events already queued. The counts of what remains are also logged at WARNING. Legal in every
+        the events already queued. The counts of all that remains are also logged at WARNING. Legal in every
         state, from every thread; never raises for a dead link. Inside a receiver it does not wait for
         receivers and does not count their events.
 
@@ -307,7 +306,7 @@ class Chat(NotCopied, ChatSignals):
         return iq_requests.ping(self._driver, self._addresses.host, deadline)
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
-        """Wait until the receivers have handled what is queued; after :meth:`ping`, all that was sent before.
+        """Wait until receivers have handled all queued events; after ``ping()``, all that were sent before.
 
         Args:
             timeout: Seconds; None is ``Config.timeouts.event``.
@@ -432,7 +431,7 @@ class Chat(NotCopied, ChatSignals):
 
     @property
     def contacts(self) -> Contacts:
-        """The contact list: who sees whose presence. (RFC 6121.)"""
+        """The roster: contacts and presence subscriptions. (RFC 6121.)"""
         return self._contacts
 
     @property

@@ -39,9 +39,9 @@ class Callbacks(Protocol):
 class SendHandle(NotCopied, Future[Sent]):
     """The outcome of a message: sent, failed or unknown; a ``concurrent.futures.Future``.
 
-    *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'.
-    ``id`` is the message's id, the same at the server, at the recipient and in history; an edit or a
-    deletion has one of its own. ``message`` is what was sent, ``server_copy`` a group message as its room
+    *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'. ``id`` is
+    the message's id, the same at the server, at the recipient and in history; an edit or a deletion has one
+    of its own. ``message`` is the message as it was sent, ``server_copy`` a group message as its room
     reflected it, or None. Every method may be called from any thread, also inside a callback.
 
     ``concurrent.futures.wait``, ``as_completed`` and ``asyncio.wrap_future`` take handles. ``cancel()``

@@ -77,11 +77,11 @@ class Connection:
 class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
     """A kind of event of one chat connection; connect a receiver with ``signal.connect``.
 
-    Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which
-    they were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be
-    connected at any time from any thread, and survive reconnections. ``connect`` works as a decorator and
-    returns the receiver. It refuses what could not be called like this, and what would not run: coroutine
-    functions and generator functions. ``event`` is the class of its events.
+    Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which they
+    were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be connected at
+    any time from any thread, and survive reconnections. ``connect`` works as a decorator and returns the
+    receiver. It refuses an object that cannot be called like this, and functions that would not run:
+    coroutine functions and generator functions. ``event`` is the class of its events.
 
     Example:
         >>> @chat.message_received.connect(where=lambda message: not message.own)
@@ -151,7 +151,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
                 the receiver counts as having raised.
             key: The receiver's name in this signal; it replaces an earlier receiver of the same key, but not
                 one of another ``sender``. Without a key the name is that of the module and of the function.
-            handling: What follows when the receiver raises; None is ``Config.handling``.
+            handling: When the receiver runs again after it raised; None is ``Config.handling``.
             sender: The chat whose events it gets; by default every chat's.
             weak: Whether to hold the receiver by a weak reference, so that it goes with its object.
 

@@ -25,7 +25,7 @@ State = Literal["implemented", "inferred", "missing"]
 
 @frozen
 class Entry:
-    """One endpoint or stanza of the service's documentation, and what the emulator does of it.
+    """One endpoint or stanza of the service's documentation, and how much of it the emulator does.
 
     Args:
         wire: "REST" or "chat".

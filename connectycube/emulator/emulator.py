@@ -65,7 +65,7 @@ class Emulator:
         websocket_port: The port of the chat server over WebSocket.
         https_port: The port of the REST API over HTTPS.
         storage_https_port: The port of the storage bucket over HTTPS.
-        control_port: The port of the control API, on 127.0.0.1 whatever ``host`` is.
+        control_port: The port of the control API, always on 127.0.0.1.
         ui_port: The port of the page with which people look at the emulator, on 127.0.0.1 as well; None, the
             default, for no page.
         control_token: The token that requests to the control API must have; a random one by default.
@@ -531,7 +531,7 @@ class Emulator:
     def add_messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
         """Add messages to a dialog's history, all or none; no client is told.
 
-        The service handles no request meanwhile, which is some seconds for 100,000 messages.
+        The service handles no request until it returns, which is some seconds for 100,000 messages.
 
         Args:
             dialog_id: The dialog's id.
@@ -660,7 +660,7 @@ class Emulator:
     ) -> bool:
         """Remove a user from a dialog and its room, and keep the user out (status 301).
 
-        Until ``unban`` the user cannot join the room, write or receive in it, whatever is done over REST.
+        Until ``unban`` the user cannot join the room, write or receive in it; no call of REST changes that.
 
         Args:
             dialog_id: The id of a group, public or broadcast dialog.

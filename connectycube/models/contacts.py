@@ -46,7 +46,7 @@ class Contact:
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The contact; what cannot be read is None.
+            The contact; an attribute that cannot be read is None.
         """
         return read(cls, data)
 

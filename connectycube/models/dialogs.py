@@ -155,7 +155,7 @@ class Dialog(DialogRef):
             me: The id of this user, which tells the peer of a private dialog; None leaves ``peer_id`` None.
 
         Returns:
-            The dialog; what cannot be read is None or empty.
+            The dialog; an attribute that cannot be read is None or empty.
         """
         peer: int | None = None
         if _dialog_type(data.get("type")) is DialogType.PRIVATE and me is not None:

@@ -59,7 +59,7 @@ class File:
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The file; what cannot be read is None.
+            The file; an attribute that cannot be read is None.
         """
         return read(cls, as_mapping(data.get("blob")) or data)
 

@@ -118,10 +118,10 @@ def _measure(value: Any) -> float | None:
 class Attachment(Serializable):
     """A file, picture, place or another thing that a message carries. (Guide: Attachments.)
 
-    Where attachments are sent, an uploaded :class:`File` will do: :meth:`from_file` says what becomes of it.
+    Where attachments are sent, an uploaded :class:`File` will do: :meth:`from_file` makes the attachment.
 
     Args:
-        type: The kind, such as those of :class:`AttachmentType`; any text will do.
+        type: The kind, such as :attr:`AttachmentType.IMAGE`; any text will do.
         id: The name of the stored file, as older clients write it.
         uid: The name of the stored file.
         url: Where the content is, if it is no stored file.
@@ -160,7 +160,7 @@ class Attachment(Serializable):
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The attachment; what cannot be read is None. ``id`` and ``uid`` stand for each other.
+            The attachment; an attribute that cannot be read is None. ``id`` and ``uid`` stand for each other.
         """
         made = _read_attachment(data) if cls is Attachment else read(cls, data)
         if made.data is not None and "%" in made.data:
@@ -436,7 +436,7 @@ class Message(Serializable):
             known: Attributes that the caller knows from elsewhere, such as ``dialog``.
 
         Returns:
-            The message; what cannot be read is None or empty.
+            The message; an attribute that cannot be read is None or empty.
         """
         return read(cls, data, into="custom", **known)
 

@@ -48,7 +48,7 @@ class PushSubscription:
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The subscription; what cannot be read is None.
+            The subscription; an attribute that cannot be read is None.
         """
         return read(cls, as_mapping(data.get("subscription")) or data)
 
@@ -110,6 +110,6 @@ class PushEvent:
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The event; what cannot be read is None.
+            The event; an attribute that cannot be read is None.
         """
         return read(cls, as_mapping(data.get("event")) or data)

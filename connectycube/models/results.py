@@ -77,7 +77,7 @@ def _ids(value: Any) -> tuple[str, ...] | None:
 
 @frozen(kw_only=True, slots=True)
 class DeleteResult:
-    """What became of the ids of a deletion.
+    """The outcome of a deletion, for each id that was given.
 
     Args:
         deleted: The ids that were deleted.
@@ -178,7 +178,7 @@ class SystemMessage(Serializable):
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The message; what cannot be read is None or empty.
+            The message; an attribute that cannot be read is None or empty.
         """
         others = {name: value for name, value in data.items() if name != "extensionParams"}
         return read(cls, others, custom=as_mapping(data.get("extensionParams")) or {})

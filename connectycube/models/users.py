@@ -82,7 +82,7 @@ class User(Serializable):
             data: The service's object, as JSON decodes it.
 
         Returns:
-            The user; what cannot be read is None or empty.
+            The user; an attribute that cannot be read is None or empty.
         """
         inner = data.get("user")
         return read(cls, inner if isinstance(inner, dict) else data)
@@ -136,7 +136,7 @@ class Session:
             expires_at: The end of the session, if the response told it in its headers.
 
         Returns:
-            The session; what cannot be read is None.
+            The session; an attribute that cannot be read is None.
         """
         inner = data.get("session")
         return read(cls, as_mapping(inner) or data, expires_at=expires_at)

@@ -211,7 +211,7 @@ class HttpTransport(Protocol):
     """Sends the REST requests of a client; give one as ``ConnectyCube(transport=…)``.
 
     Sessions, retries, redirects of downloads and the mapping of status codes to errors are above it. Several
-    threads call it at the same time. Whoever makes a transport closes it: the client does not.
+    threads call it at the same time. The client does not close a transport.
 
     Example:
         >>> class Counting:
@@ -228,7 +228,7 @@ class HttpTransport(Protocol):
     """
 
     def send(self, request: Request) -> Response:
-        """Send one request and return its response, whatever its status; follow no redirect.
+        """Send one request and return its response, also one with an error status; follow no redirect.
 
         If the request has a ``writer`` and the response is a success, the body goes to the writer
         (``begin(headers)``, then ``write(piece)`` for each piece), and ``Response.body`` is empty.

@@ -239,8 +239,8 @@ class CustomObjects(NotCopied):
                 way to sort by age.
             include: The names of the fields to return; all by default.
             exclude: The names of fields to leave out.
-            group_by: The name of a field; there is one item for each of its values, whose ``fields`` hold
-                what the look-ups with __calc ask for.
+            group_by: The name of a field; there is one item for each of its values, whose ``fields`` hold the
+                results of the look-ups with __calc.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields of the class, or id, parent_id, user_id, created_at and updated_at, with
                 Django's words: __gt, __lt, __gte, __lte, __ne, __in, __nin, __all, __or, __contains.
@@ -274,16 +274,17 @@ class CustomObjects(NotCopied):
     ) -> Iterator[CustomObject]:
         """Yield all records that match, the oldest first, each once; pages are requested as they are needed.
 
-        Records that are created meanwhile come at the end. Others may be deleted: pages overlap, so none of
-        the rest is left out. After an error, the next step asks for the page again.
+        Records that are created while pages are read come at the end. Others may be deleted: pages overlap,
+        so none of the rest is left out. After an error, the next step asks for the page again.
 
         Args:
             class_name: The name of the class.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``.
 
-        Yields:
-            The records.
+        Returns:
+            An iterator over the records; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; raised at once.
@@ -306,7 +307,8 @@ class CustomObjects(NotCopied):
         Args:
             class_name: The name of the class.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``.
 
         Returns:
             The number of records.
@@ -364,10 +366,11 @@ class CustomObjects(NotCopied):
 
         Args:
             class_name: The name of the class.
-            fields: The fields to change, as for :meth:`update`.
+            fields: The fields to change; None empties one. The service's operators are fields as well:
+                ``{"inc": {"age": 1}}``, ``push``, ``pull``, ``pull_all``, ``pop``, ``add_to_set``.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
-                one.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``, but for __near and __calc; at least one.
 
         Returns:
             The records, as they are now.
@@ -393,8 +396,8 @@ class CustomObjects(NotCopied):
         Args:
             class_name: The name of the class.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
-                one.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``, but for __near and __calc; at least one.
 
         Returns:
             The number of records that were deleted.
@@ -429,7 +432,7 @@ class CustomObjects(NotCopied):
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each record of a list.
+            The outcome for each record of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

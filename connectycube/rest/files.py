@@ -112,7 +112,7 @@ class Files(NotCopied):
         return evolve(made, size=size, access=None)
 
     def get(self, file: int | File, *, timeout: float | None = None) -> File:
-        """Return what the service knows of a file. (Server API: Get information about file by ID.)
+        """Return the service's record of a file. (Server API: Get information about file by ID.)
 
         Args:
             file: The file, as its id or a File.
@@ -130,7 +130,7 @@ class Files(NotCopied):
         return self._read(self._api.call("GET", _record(file), timeout=timeout))
 
     def get_by_uid(self, file: str | File, *, timeout: float | None = None) -> File:
-        """Return what the service knows of a file, with its ``download_url``.
+        """Return the service's record of a file, with its ``download_url``.
 
         (Server API: Get file object by UID.)
 
@@ -183,14 +183,14 @@ class Files(NotCopied):
     def iter(self, *, timeout: float | None = None) -> Iterator[File]:
         """Yield all files of the user, each once; pages are requested as they are needed.
 
-        Files may be added and deleted meanwhile: pages overlap, so none of the rest is left out. After an
-        error, the next step asks for the page again.
+        Files may be added and deleted while pages are read: pages overlap, so none of the rest is left out.
+        After an error, the next step asks for the page again.
 
         Args:
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
 
-        Yields:
-            The files.
+        Returns:
+            An iterator over the files; nothing is sent before its first step.
 
         Raises:
             ApiError: A call failed; raised while iterating.

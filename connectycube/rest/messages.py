@@ -210,12 +210,12 @@ class Messages(NotCopied):
     ) -> Iterator[Message]:
         """Yield all messages that match, each once; pages are requested as they are needed.
 
-        Others may write and delete meanwhile. So each page begins at the ``date_sent`` at which the last one
-        ended, and messages that were yielded before are left out by their ids, which are kept until the end.
-        Only a message is missed that is stored later, with a date before that of the message yielded last.
-        Messages that are sent meanwhile come at the end; with "-date_sent" they are not yielded. A page that
-        is larger than the client reads is asked for in halves. After an error, the next step asks for the
-        page again. (Server API: Retrieve messages.)
+        Others may write and delete while pages are read. So each page begins at the ``date_sent`` at which
+        the last one ended, and messages that were yielded before are left out by their ids, which are kept
+        until the end. Only a message is missed that is stored later, with a date before that of the message
+        yielded last. Messages that are sent while pages are read come at the end; with "-date_sent" they are
+        not yielded. A page that is larger than the client reads is asked for in halves. After an error, the
+        next step asks for the page again. (Server API: Retrieve messages.)
 
         Args:
             dialog: The dialog.
@@ -223,10 +223,11 @@ class Messages(NotCopied):
             sort: "date_sent", or "-date_sent" for the newest first.
             page_size: The number of messages on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``date_sent__gt=…``.
 
-        Yields:
-            The messages.
+        Returns:
+            An iterator over the messages; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; raised at
@@ -262,7 +263,8 @@ class Messages(NotCopied):
         Args:
             dialog: The dialog.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``date_sent__gt=…``.
 
         Returns:
             The number of messages.
@@ -503,7 +505,7 @@ class Messages(NotCopied):
             timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each message of a list.
+            The outcome for each message of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -182,7 +182,7 @@ class Sessions(NotCopied):
         return session
 
     def info(self, *, timeout: float | None = None) -> Session:
-        """Return what the service knows of the current session. (Server API: Get information about session.)
+        """Return the service's record of the current session. (Server API: Get information about session.)
 
         Args:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.

@@ -440,15 +440,15 @@ class Users(NotCopied):
     ) -> Iterator[User]:
         """Yield all users that match, sorted by id, each once; pages are requested as they are needed.
 
-        Users who sign up meanwhile come at the end. Others may be deleted: pages overlap, so none of the rest
-        is left out. After an error, the next step asks for the page again.
+        Users who sign up while pages are read come at the end. Others may be deleted: pages overlap, so none
+        of the rest is left out. After an error, the next step asks for the page again.
 
         Args:
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as ``id__in=[…]``.
 
-        Yields:
-            The users.
+        Returns:
+            An iterator over the users; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; raised at once.

@@ -81,9 +81,9 @@ class MockTransport:
             method: The HTTP method.
             path: The path of the URL, such as "/chat/Dialog", or a whole URL without its query; ``*`` stands
                 for any text.
-            answers: What the requests get, one after the other; the last one again and again. A Response; a
-                function that is called with the Request and returns a Response; or an exception, which is
-                raised. ``ConnectionResetError()``, ``TimeoutError()`` and other OSErrors reach the
+            answers: The answers to the requests, one after the other; the last one again and again. A
+                Response; a function that is called with the Request and returns a Response; or an exception,
+                which is raised. ``ConnectionResetError()``, ``TimeoutError()`` and other OSErrors reach the
                 application as the ApiError of a broken network.
 
         Raises:

@@ -29,6 +29,12 @@ class CubeUser(User):
         login: The login.
         password: The password.
         cube: The client.
+
+    Example:
+        >>> def test_bob_gets_a_greeting(cube_user):
+        ...     alice, bob = cube_user("alice"), cube_user("bob")
+        ...     with alice.cube.chat as chat:
+        ...         chat.send_private(bob, "Hello").result()
     """
 
     id: int

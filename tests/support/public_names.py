@@ -31,8 +31,14 @@ REACHED = (
 """The classes that no package exports: properties of public classes return their objects."""
 
 FOR_THE_PACKAGE_ALONE = {
-    *("EventStream.put", "EventStream.end", "Dialogs.changed", "Messages.changed"),
-    "Messages.stored_ids",
+    *("DeadLetters.add", "DeadLetters.has", "DeadLetters.marked", "DeadLetters.remove"),
+    *("Dialogs.changed", "Messages.changed", "Messages.stored_ids"),
+    *("DialogStream.begin", "DialogStream.put", "EventStream.end", "EventStream.put"),
+    *("EmulatorClock.move", "Exchanges.add", "Exchanges.unwatch", "Exchanges.watch"),
+    *("Fault.use", "Faults.concerns", "Faults.end", "Faults.find", "Faults.remove", "Faults.take"),
+    *("HttpIdentityProvider.identity", "HttpIdentityProvider.question", "Switch.from_text"),
+    *("SendHandle.run", "SendHandle.settle", "SendHandle.settle_in_child"),
+    *("Signal.connect_via", "Signal.connections_for", "Signal.disconnect_sender", "Signal.names"),
 }
 """Methods without an underscore that other modules of the package call, and no user."""
 
@@ -184,7 +190,7 @@ def public_names() -> Iterator[PublicName]:
                 seen.add((path, node.lineno))
                 yield PublicName(path, name, node)
         for where, cls in classes:
-            if cls.name.startswith("_") or (where, cls.lineno) in seen:
+            if cls.name == "NotCopied" or (where, cls.lineno) in seen:
                 continue
             seen.add((where, cls.lineno))
             yield PublicName(where, cls.name, cls)
@@ -199,3 +205,31 @@ def public_names() -> Iterator[PublicName]:
                     and f"{cls.name}.{member.name}" not in FOR_THE_PACKAGE_ALONE
                 ):
                     yield PublicName(where, f"{cls.name}.{member.name}", member, cls)
+
+
+def fields_of(node: ast.ClassDef) -> list[str]:
+    """The names of the public fields of an attrs class that can be given to its constructor."""
+    if not any(
+        ast.unparse(one).partition("(")[0] in ("frozen", "define") for one in node.decorator_list
+    ):
+        return []
+    return [
+        each.target.id
+        for each in node.body
+        if isinstance(each, ast.AnnAssign)
+        and isinstance(each.target, ast.Name)
+        and not each.target.id.startswith("_")
+        and "ClassVar" not in ast.unparse(each.annotation)
+    ]
+
+
+def has_docstring_below(node: ast.ClassDef, field: str) -> bool:
+    """Whether a string explains a field, right below it."""
+    for each, after in zip(node.body, node.body[1:], strict=False):
+        if (
+            isinstance(each, ast.AnnAssign)
+            and isinstance(each.target, ast.Name)
+            and each.target.id == field
+        ):
+            return isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    return False

@@ -22,9 +22,9 @@ class Lease(Protocol):
     """Something that at most one holder has at a time: ``FileLease``, ``SqlLease``, or a class of your own.
 
     A holder is a text that no other login of any process has. The methods are called on a thread that may
-    block. One thread at a time calls them for one holder, several threads for several holders. ``acquire``
-    is called again later if it raises ``OperationalError``, ``InterfaceError`` or an error of the network;
-    any other error ends the login. ``renew`` is called again until the time is over, whatever it raises.
+    block. One thread at a time calls them for one holder, several threads for several holders. ``acquire`` is
+    called again later if it raises ``OperationalError``, ``InterfaceError`` or an error of the network; any
+    other error ends the login. ``renew`` is called again until the time is over, after every error.
 
     Example:
         >>> lease = FileLease("bot.lease")

@@ -97,7 +97,7 @@ class BaseListener(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What the health names it."""
+        """The name of the listener in its health."""
 
     @property
     @abstractmethod
@@ -124,7 +124,7 @@ class BaseListener(ABC):
         Args:
             client: The client, with a REST session.
             chat: Its chat, which is not logged in yet.
-            ends: Gets what is to be done after the logout.
+            ends: Gets the steps to be made after the logout.
 
         Returns:
             The names of the handlers, for people.
@@ -134,7 +134,7 @@ class BaseListener(ABC):
         """Begin the work beside the handlers, once the user is logged in to the chat.
 
         Args:
-            ends: Gets what is to be done after the logout.
+            ends: Gets the steps to be made after the logout.
         """
 
     @property

@@ -203,7 +203,7 @@ class Handover:
             where: The receiver is called only for events for which ``where(event)`` is true. It is called on
                 a worker, so it must not touch the window.
             key: The receiver's name in the signal; it replaces an earlier receiver of the same key.
-            handling: What follows when the receiver raises; None is ``Config.handling``.
+            handling: When the receiver runs again after it raised; None is ``Config.handling``.
 
         Returns:
             The receiver, so that ``connect`` works as a decorator.
@@ -242,7 +242,7 @@ class Handover:
 
         Args:
             signal: The signal it was connected to.
-            receiver: What was given to :meth:`connect`.
+            receiver: The receiver that was given to :meth:`connect`.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``signal`` is no signal of this chat.
@@ -375,7 +375,7 @@ class Handover:
     def post(self, function: Callable[[], object]) -> None:
         """Have ``function()`` called on the GUI thread soon; nothing happens after :meth:`close`.
 
-        For done-callbacks of send handles and other threads. What it raises is logged at ERROR.
+        For done-callbacks of send handles and other threads. An error that it raises is logged at ERROR.
 
         Args:
             function: Called without arguments.
@@ -395,13 +395,14 @@ class Handover:
         """Call ``function()`` off the GUI thread, then ``done(result)`` or ``failed(error)`` on it.
 
         For calls that block, such as all of REST. At most four run at a time, and others wait for their turn.
-        After :meth:`close` neither ``done`` nor ``failed`` is called, and what has not begun is cancelled. A
-        call that has begun goes on to its end, on a daemon thread, which then lets go of the function.
+        After :meth:`close` neither ``done`` nor ``failed`` is called, and a call that has not begun is
+        cancelled. A call that has begun goes on to its end, on a daemon thread, which then lets go of the
+        function.
 
         Args:
             function: Called without arguments on a thread of the handover; it must not touch the window.
-            done: Called with what it returned.
-            failed: Called with what it raised. None: the error is logged at ERROR.
+            done: Called with the result.
+            failed: Called with the error. None: the error is logged at ERROR.
 
         Returns:
             A future with the result. Do not wait for it on the GUI thread; ``cancel()`` works until the call

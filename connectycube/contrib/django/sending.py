@@ -96,7 +96,8 @@ async def asend(
     """Send a message as :func:`send` does, without blocking the event loop, for asynchronous views.
 
     Args:
-        to: A dialog or a user, as for ``send()``.
+        to: A dialog (an id as a string, a Dialog, one of its messages), or a user (an id as an int, a User, a
+            user of Django).
         body: The text, or a Message.
         bot: The name of the bot that sends it.
         as_user: A user of Django who sends it, instead of a bot.
@@ -107,7 +108,7 @@ async def asend(
         The message as it was sent; None if it waits for the commit.
 
     Raises:
-        Exception: What ``send()`` raises.
+        Exception: An error of ``send()``.
     """
     return await sync_to_async(send)(
         to, body, bot=bot, as_user=as_user, on_commit=on_commit, **custom

@@ -50,7 +50,7 @@ def fail_next(error: BaseException) -> None:
     """Let the next message that is sent in this test fail.
 
     Args:
-        error: What ``send()``, or a handler's answer, raises.
+        error: The error that ``send()``, or a handler's answer, raises.
     """
     current_outbox().fail_next(error)
 
@@ -71,11 +71,11 @@ def deliver(
 ) -> list[OutboxMessage]:
     """Call the handlers of a bot for a message, on this thread and in the test's transaction.
 
-    What a handler raises is raised here, and no handler runs again.
+    An error of a handler is raised here, and no handler runs again.
 
     Args:
         body: The text of the message; or a whole event, such as a Message or a MessageEdit.
-        sender: Who wrote it: an id, or a user of Django, who gets a ChatAccount if there is none.
+        sender: The sender: an id, or a user of Django, who gets a ChatAccount if there is none.
         dialog: The dialog that it came from; None: the private dialog with the sender. An id is that of a
             group.
         bot: The name of the bot that receives it.
@@ -83,7 +83,7 @@ def deliver(
         fields: Other fields of the Message, such as ``custom``.
 
     Returns:
-        What the handlers sent meanwhile, which is in ``outbox``, too.
+        The messages that the handlers sent, which are in ``outbox``, too.
 
     Raises:
         ImproperlyConfigured: BACKEND is not ``locmem``, or there is no such bot.
@@ -256,7 +256,7 @@ class ChatTransactionTestCase(TransactionTestCase):
         return user.id
 
     def wait_until_handled(self, bot: str = "default", timeout: float = _SECONDS) -> None:
-        """Wait until the bot's handlers have handled what was sent to it before this call.
+        """Wait until the bot's handlers have handled all messages that were sent to it before this call.
 
         Args:
             bot: The name of the bot.

@@ -54,7 +54,7 @@ _LONGEST_EVENT_ID = 8_000  # characters
 class FlaskCube:
     """ConnectyCube in a Flask application: ``cube = FlaskCube()``, then ``cube.init_app(app)``.
 
-    One extension may be registered on several applications. What belongs to one of them (``client``,
+    One extension may be registered on several applications. The parts that belong to one of them (``client``,
     ``send``, ``outbox`` …) needs an application context, which requests, commands and handlers have. Every
     method may be called from any thread.
 
@@ -183,8 +183,8 @@ class FlaskCube:
     ) -> Callable[[Function], Function]:
         """Return a decorator: the listener calls the function as ``function(chat, event)``.
 
-        Each call has an application context of its own, whose teardown sees what the function raises. The
-        module with the function must be imported where the application is made.
+        Each call has an application context of its own, whose teardown sees the error that the function
+        raises. The module with the function must be imported where the application is made.
 
         Args:
             signal: The name of a signal of the chat, such as "message_received".
@@ -236,7 +236,7 @@ class FlaskCube:
             to: A dialog (an id as a string, a Dialog, one of its messages), or a user (an id as an int, a
                 User).
             body: The text; or a Message, with attachments and more.
-            as_client: Who sends it, such as ``cube.client_for(…)``; None: the application's user.
+            as_client: The client of the sender, such as ``cube.client_for(…)``; None: the application's user.
             custom: Custom parameters, by their names.
 
         Returns:
@@ -275,7 +275,7 @@ class FlaskCube:
         Args:
             dialog: The dialog.
             as_client: The client of the page's user.
-            last_event_id: Where to go on; None: what the header ``Last-Event-ID`` of the request says, and
+            last_event_id: Where to go on; None: the value of the header ``Last-Event-ID`` of the request, and
                 without it the end of the dialog.
             heartbeat: Seconds of silence after which a comment is sent, so that proxies keep the connection.
             history: How many of the newest messages are sent where a page begins, 100 at most.
@@ -334,9 +334,9 @@ class FlaskCube:
         self._clients.bell.end_streams()
 
     def close(self) -> None:
-        """Close what the current application has opened in this process, for scripts and tests that go on.
+        """Close all that the current application has opened in this process.
 
-        The next use opens it again. A process that ends need not call it.
+        For scripts and tests that go on: the next use opens it again. A process that ends need not call it.
 
         Raises:
             RuntimeError: There is no application context.
@@ -347,7 +347,7 @@ class FlaskCube:
 
     @property
     def outbox(self) -> Outbox[testing.OutboxMessage]:
-        """What the current application has sent in tests, the oldest first.
+        """The messages that the current application has sent in tests, the oldest first.
 
         ``outbox.clear()`` empties it, ``outbox.fail_next(error)`` lets the next message fail.
         """
@@ -364,18 +364,18 @@ class FlaskCube:
     ) -> list[testing.OutboxMessage]:
         """Call the handlers for a message in a test, on this thread, each in a context of its own.
 
-        What a handler raises is raised here, and no handler runs again.
+        An error of a handler is raised here, and no handler runs again.
 
         Args:
             body: The text of the message; or a whole event, such as a Message or a MessageEdit.
-            sender: Who wrote it: an id, or a User.
+            sender: The sender: an id, or a User.
             dialog: The dialog that it came from; None: the private dialog with the sender. An id is that of a
                 group.
             signal: The signal of the event.
             fields: Other fields of the Message, such as ``custom``.
 
         Returns:
-            What the handlers sent meanwhile, which is in ``outbox``, too.
+            The messages that the handlers sent, which are in ``outbox``, too.
 
         Raises:
             RuntimeError: There is no application context, or the backend is not ``locmem``.

@@ -29,13 +29,15 @@ class OutboxMessage:
     """
 
     to: Any
-    """What ``send()`` was given; for an answer the dialog of the message that was answered."""
+    """The recipient that ``send()`` was given; for an answer the dialog of the message that was answered."""
     message: Message
     """The message itself, with its id and attachments."""
     body: str | None = field(init=False)
+    """The text of the message."""
     custom: dict[str, Any] = field(init=False)
+    """The custom parameters of the message."""
     as_client: ConnectyCube | None = None
-    """What ``send()`` was given."""
+    """The client that ``send()`` was given; None: the application's user sent it."""
     in_reply_to: Message | None = None
     """The message that a handler has answered."""
 

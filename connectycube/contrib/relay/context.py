@@ -56,7 +56,7 @@ class Context:
 
     @property
     def event_id(self) -> str:
-        """The id of the event, the same in each attempt: a key for what the handler writes elsewhere."""
+        """The id of the event, the same in each attempt: a key for all that the handler writes elsewhere."""
         return self.envelope.id
 
     @property

@@ -258,13 +258,13 @@ class Engine(ABC):
 
     @abstractmethod
     def declare(self, topic: Topic) -> None:
-        """Make what is missing for a topic, and check what is there.
+        """Make the parts of a topic that are missing, and check the others.
 
         Args:
             topic: The topic.
 
         Raises:
-            EngineSettingsError: What is there has other settings; the error names both.
+            EngineSettingsError: A part has other settings; the error names both.
             EngineUnavailableError: The broker cannot be reached.
         """
 

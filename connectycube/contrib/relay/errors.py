@@ -36,7 +36,7 @@ class EngineFullError(RelayError):
 
 
 class EngineSettingsError(RelayError):
-    """What the engine has does not fit to the settings: other partitions, another type, no permission."""
+    """The queues of the engine do not fit to the settings: other partitions, another type, no permission."""
 
 
 class EnvelopeError(RelayError):

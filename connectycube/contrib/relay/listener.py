@@ -78,7 +78,7 @@ class RelayListener(BaseListener):
         Args:
             client: The client of the bot.
             chat: Its chat, which is not logged in yet.
-            ends: Gets what is to be done after the logout.
+            ends: Gets the steps to be made after the logout.
 
         Returns:
             The names of the handlers, for people.

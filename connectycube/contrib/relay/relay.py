@@ -62,7 +62,7 @@ class Relay:
 
     Args:
         url: The engine: ``redis://…`` or ``amqp://…``, or an Engine.
-        prefix: What all names in the broker begin with.
+        prefix: The beginning of all names in the broker.
         partitions: The number of queues; the events of a dialog are in one of them. All relays and workers of
             a prefix have the same number.
         groups: The names of the groups of workers, each of which gets each event.
@@ -233,8 +233,7 @@ class Relay:
     def close(self) -> None:
         """End the threads that send answers, and close the connections to the engine.
 
-        Log out of the chat first. What was not sent stays in the engine.
-        """
+        Log out of the chat first. Answers that were not sent stay in the engine."""
         with self._lock:
             outboxes, self._outboxes = [*self._outboxes.values()], {}
         for outbox in outboxes:

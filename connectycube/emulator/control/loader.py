@@ -36,7 +36,7 @@ _MESSAGE_FIELDS = frozenset(
 
 @frozen(kw_only=True)
 class LoadReport:
-    """What ``Emulator.load`` has added.
+    """The users, dialogs and messages that ``Emulator.load`` has added.
 
     Attributes:
         users: The ids of the users by login, and by email.

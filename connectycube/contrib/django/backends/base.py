@@ -25,13 +25,15 @@ class Outgoing:
     """
 
     to: Any
-    """What ``send()`` was given."""
+    """The recipient that ``send()`` was given."""
     address: int | str | None
     """The id of the service's user (an int) or of the dialog (a string); None: not known, and not needed."""
     message: Message
     """Body, attachments and custom parameters."""
     bot: str
+    """The name of the bot that sends it."""
     as_user: Any = None
+    """The user of Django who sends it; None: the bot."""
     after_commit: bool = False
     """Whether it waits for the transaction."""
 
@@ -94,4 +96,4 @@ class BaseBackend(ABC):
         """
 
     def close(self) -> None:  # noqa: B027 - not every backend has something to close
-        """Close what the backend has opened."""
+        """Close all that the backend has opened."""

@@ -28,11 +28,15 @@ class OutboxMessage:
     """
 
     to: Any
-    """What ``send()`` was given; for an answer the dialog of the message that was answered."""
+    """The recipient that ``send()`` was given; for an answer the dialog of the message that was answered."""
     body: str | None
+    """The text of the message."""
     custom: dict[str, Any] = field(factory=dict)
+    """The custom parameters of the message."""
     bot: str = "default"
+    """The name of the bot that sent it."""
     as_user: Any = None
+    """The user of Django who sent it; None: the bot."""
     after_commit: bool = False
     """Whether it is sent after the commit: it was sent in a transaction, with ``on_commit=True``."""
     in_reply_to: Message | None = None
