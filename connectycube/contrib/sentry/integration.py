@@ -20,7 +20,7 @@ class ConnectyCubeIntegration(Integration):
     - An attempt that is repeated is a breadcrumb, and no error.
     - A change of the connection's state is a breadcrumb of every later report of the process.
     - Reports show no local variables of this package and of the functions that it calls, and no query of its
-    requests.
+      requests.
 
     Example:
         >>> from connectycube.contrib.sentry import ConnectyCubeIntegration
