@@ -82,6 +82,7 @@ class DeadLetters:
         self.path = os.path.abspath(check_str("path", os.fspath(path)))
 
     def __iter__(self) -> Iterator[DeadLetter]:
+        # All at once: a cursor that is read slowly would keep other processes from writing.
         rows = self._all("SELECT id, at, failure, is_marked FROM letters ORDER BY id")
         return iter([self._letter(*row) for row in rows])
 
@@ -146,6 +147,7 @@ class DeadLetters:
         for id in ids:
             check_int("id", id)
         if not os.path.exists(self.path):
+            # Asking for a letter must not make a file.
             self._check_known(ids, set())
             return
         with self._transaction("written") as run:
@@ -198,6 +200,7 @@ class DeadLetters:
         of it, the receiver may give the event up again: then the letter is replaced.
         """
         text = text_of(failure)
+        # Before the transaction: an event that cannot be written must not hold the lock of the file.
         with self._transaction("written") as run:
             run(
                 "INSERT OR REPLACE INTO letters (source, at, size, key, failure) VALUES (?, ?, ?, ?, ?)",
@@ -218,6 +221,8 @@ class DeadLetters:
             return 0
         size = 0
         letters = run("SELECT id, size FROM letters ORDER BY id DESC")
+        # From the newest on: the first one that does not fit, and all before it, are dropped. The newest
+        # is kept even if it is too large alone, as it has just been promised to be.
         for kept, (id, bytes_) in enumerate(letters):
             size += bytes_
             if kept and (kept >= _MOST_LETTERS or size > _MOST_BYTES):
@@ -272,6 +277,7 @@ class DeadLetters:
                 run("COMMIT")  # closing without it takes everything back
 
     def _check_or_make(self, run: Any) -> None:
+        # Within the transaction, so that of two processes with a new file one makes the tables.
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in _SCHEMA:
                 run(statement)

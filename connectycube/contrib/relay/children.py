@@ -62,6 +62,8 @@ class Children:
         try:
             while True:
                 now = time.monotonic()
+                # A child that dies at once, as with a wrong setting, must not be started hundreds of
+                # times a second.
                 while len(self._children) < self._count and starts[0] <= now:
                     starts.pop(0)
                     self._children.append(self._start())
@@ -97,6 +99,7 @@ class Children:
         for child in self._children:
             assert child.process.stdin is not None
             with suppress(OSError):
+                # All pipes before the first wait, so that the children end at the same time.
                 child.process.stdin.close()
         deadline = time.monotonic() + _PATIENCE
         for child in self._children:
@@ -119,6 +122,7 @@ def end_with_parent(stop: Callable[[], object]) -> None:
 
     def watch() -> None:
         with suppress(OSError, ValueError):
+            # A byte at a time: what the parent writes is ignored, and only the end of the pipe counts.
             while sys.stdin.buffer.read(1):
                 pass
         stop()

@@ -139,11 +139,14 @@ class Context:
         dialog, message = self._dialog(), checked_message(body, custom)
         mark = self._answer_id(self._count)
         self._count += 1
+        # Only in a repeated attempt: the look costs a call, and before the first one nothing can have
+        # been sent.
         found = self._sent_before(client, dialog, mark) if self.repeated else None
         if found is not None:
             return found
         to: str | int | None = dialog.id or dialog.peer_id
         assert to is not None
+        # REST takes no id of ours, so the mark stands for it.
         message = evolve(message, id=None, custom={**message.custom, IN_REPLY_TO: mark})
         return client.messages.create(to, message, send_to_chat=True)
 
@@ -158,6 +161,7 @@ class Context:
         # Not before the message, by the service's clock.
         sent = event.date_sent if isinstance(event, Message) else None
         since = (sent or self.envelope.at) - _EARLIER
+        # The oldest first, so that messages which arrive while pages are read change no earlier page.
         for skip in range(0, 10_000, _PAGE):
             page = client.messages.list(
                 dialog_id,

@@ -47,6 +47,7 @@ class Topic:
 
     def partition_of(self, key: str) -> int:
         """Return the number of the partition of a key, which is the same in each process and release."""
+        # Not hash(), which is salted by process: two relays would put one dialog into two partitions.
         return zlib.crc32(key.encode(errors="surrogatepass")) % self.partitions
 
 
@@ -162,6 +163,7 @@ class Letter:
             "error": self.error,
             "attempts": self.attempts,
             "at": self.at.isoformat(),
+            # Any bytes come back as they were, also those of an event that cannot be read.
             "body": self.body.decode("utf-8", "surrogateescape"),
         }
 

@@ -125,6 +125,7 @@ class Envelope:
             conversation=_text(data, "conversation"),
             event=_event(data.get("event")),
             at=_time(data, "at"),
+            # It may be the text of another user, and ends up in headers of requests.
             traceparent=traceparent if is_traceparent(traceparent) else None,
             repeated=data.get("repeated") is True,
         )
@@ -179,6 +180,7 @@ class Answer:
         data = _mapping(body, "answer")
         _check_schema(data, "answer")
         dialog, message = _event(data.get("dialog")), _event(data.get("message"))
+        # Without an id the relay could not tell a repetition, and would send it twice.
         if not isinstance(dialog, DialogRef) or not isinstance(message, Message) or not message.id:
             raise EnvelopeError("an answer has no dialog, or no message with an id")
         return cls(bot=_number(data, "bot"), dialog=dialog, message=message)
@@ -196,6 +198,7 @@ def _mapping(body: bytes, what: str) -> Mapping[str, Any]:
 
 def _check_schema(data: Mapping[str, Any], what: str) -> None:
     schema = data.get("schema")
+    # In Python True equals 1.
     if schema is True or schema != SCHEMA:
         raise EnvelopeError(
             f"an {what} has schema {_shown(schema)}, and this release reads {SCHEMA}: install the release of"
@@ -206,6 +209,7 @@ def _check_schema(data: Mapping[str, Any], what: str) -> None:
 def _event(data: object) -> Any:
     if not isinstance(data, dict):
         raise EnvelopeError(f"event is {_shown(data)}, and no model")
+    # Only names that the package exports: the text comes from a broker that others may write to.
     name = data.get("model")
     model: Any = getattr(connectycube, name, None) if name in connectycube.__all__ else None
     if not hasattr(model, "from_dict"):
@@ -225,6 +229,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 def _number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
+    # JSON's true is an int in Python, and would be user 1.
     if not isinstance(value, int) or isinstance(value, bool):
         raise EnvelopeError(f"{name} is {_shown(value)}, and no whole number")
     return value
@@ -235,6 +240,7 @@ def _time(data: Mapping[str, Any], name: str) -> datetime:
         value = datetime.fromisoformat(_text(data, name))
     except ValueError:
         raise EnvelopeError(f"{name} is {_shown(data.get(name))}, and no time") from None
+    # Times are compared with the service's, which a time without a zone cannot be.
     if value.tzinfo is None:
         raise EnvelopeError(f"{name} is {_shown(data.get(name))}, a time without its zone")
     return value

@@ -134,9 +134,13 @@ class Relay:
             raise ArgumentTypeError(f"chat must be a Chat, not {type(chat).__name__}")
         names = [check_signal(signal) for signal in _names(signals)]
         self._engine.declare(self._topic)
+        # Before a receiver is connected: settings that do not fit are an error here, not one for each
+        # event.
         for name in names:
             getattr(chat, name).connect(
                 self._receiver(name),
+                # The same in each process: in durable mode the key names the receiver that has handled an
+                # event.
                 key=f"connectycube.relay.{self._prefix}",
                 handling=Handling(
                     delay=0.1, max_delay=5.0, give_up_after=_FOR_EVER, transient=_PASSING
@@ -161,10 +165,14 @@ class Relay:
                 traceparent=self._traceparent(chat, event),
                 repeated=event_id in self._tried,
             )
+            # The bot is a part of the key: two bots of one relay have dialogs with the same ids.
             body, key = envelope.to_json(), f"{user.id}/{conversation}"
+            # Before the call: if the engine takes the event and the confirm is lost, the next attempt
+            # says so.
             self._tried.add(event_id)
             self._engine.add(self._topic, key, event_id, body)
             self._tried.discard(event_id)
+            # Only after success, so that each attempt for an event has the same id.
             self._ids.forget(event)
 
         return hand_over
@@ -173,11 +181,13 @@ class Relay:
         """Begin to send the answers when the chat is ready, and end it when it is closed."""
         ended: Outbox | None = None
         with self._lock:
+            # RESUMED and READY come after each reconnection; the outbox lives from login to logout.
             if change.state in _OPEN and id(chat) not in self._outboxes:
                 outbox = self._outboxes[id(chat)] = Outbox(self._engine, chat)
                 outbox.start()
             elif change.state in _OVER:
                 ended = self._outboxes.pop(id(chat), None)
+        # Without the lock: the thread of the outbox may take a while to end.
         if ended is not None:
             ended.close(_JOIN)
 
@@ -236,6 +246,7 @@ class Relay:
         Log out of the chat first. Answers that were not sent stay in the engine."""
         with self._lock:
             outboxes, self._outboxes = [*self._outboxes.values()], {}
+        # Before the engine, which they use.
         for outbox in outboxes:
             outbox.close(_JOIN)
         self._engine.close()

@@ -187,6 +187,7 @@ class Worker:
 
     @contextmanager
     def _until(self, signals: Iterable[int]) -> Iterator[None]:
+        # A handler that runs is not interrupted: it may have half of its work done.
         before = {number: signal.signal(number, lambda *_: self.stop()) for number in signals}
         try:
             yield
@@ -199,7 +200,10 @@ class Worker:
         ends.callback(subscription.close)
         holder = Holder(subscription, self._engine.lease, f"connectycube-{self._group}-renew")
         ends.callback(holder.close)
+        # The holder ends before the subscription: a renewal after that would fail, and be logged as a
+        # loss.
         while not self._stop.is_set():
+            # A short wait, so that stop() is noticed soon also when nothing arrives.
             claim = subscription.claim(_LOOK)
             if claim is not None:
                 with holder.holding(claim):
@@ -211,6 +215,8 @@ class Worker:
                 if self._stop.is_set():
                     subscription.release(claim)
                     return
+                # Another worker may have handled the next event by now; to begin it here would break the
+                # order.
                 if holder.is_lost:
                     raise ClaimLostError("another worker has the partition")
                 if not self._step(subscription, claim):
@@ -225,10 +231,13 @@ class Worker:
         if not delivery.body:  # it was put back for another group
             self._finish(subscription, claim, None)
             return True
+        # A crash counts as an attempt: an event that kills its worker must not kill workers for ever.
         attempt = delivery.failures + delivery.crashes + 1
         envelope: Envelope | None = None
         try:
             envelope = Envelope.from_json(delivery.body)
+            # Looked at before the call: there is no other moment, as the worker does not outlive the
+            # call.
             if delivery.crashes >= self._attempts:
                 raise _CrashedError(
                     f"{delivery.crashes} workers ended while they handled this event"
@@ -242,6 +251,7 @@ class Worker:
 
     def _call(self, envelope: Envelope, delivery: Delivery, attempt: int) -> None:
         handler = self._handlers.get(envelope.signal)
+        # Handled by doing nothing: the relay may hand over more signals than this group is interested in.
         if handler is None:
             return
         event = envelope.event
@@ -272,6 +282,7 @@ class Worker:
                 "the handler of %s raised %s for event %s, attempt %d; again in %.1f seconds",
                 *(self._name(envelope), repr_of(error), envelope and envelope.id, attempt, seconds),
             )
+            # The whole claim ends, so the events behind this one keep their place and wait as long.
             subscription.retry(claim, seconds)
             return False
         logger.error(
@@ -300,6 +311,7 @@ class Worker:
 
     def _delay(self, attempt: int, error: Exception) -> float:
         longest = min(self._handling.max_delay, self._handling.delay * 2.0 ** min(attempt - 1, 60))
+        # A service that names a time is busy; to ask earlier would cost one of the attempts.
         wished = getattr(error, "retry_after", None)
         delay = (0.5 + random.random()) * longest
         if isinstance(wished, (int, float)) and not isinstance(wished, bool) and wished > delay:
@@ -312,6 +324,7 @@ class Worker:
         body = claim.deliveries[0].body
         event_id = envelope.id if envelope is not None else ""
         return Letter(
+            # From the event, so that the letter of a repeated attempt has the same id.
             id=letter_id(event_id or body.hex(), self._group),
             topic=self._topic.name,
             group=self._group,
@@ -337,10 +350,13 @@ class Worker:
                 if number + 1 == tries:
                     raise
                 logger.warning("worker of %s: %s; trying again", self._group, error)
+                # Not self._stop: the event is handled, and stopping without telling the engine would
+                # repeat it.
                 threading.Event().wait(_LOOK)
 
     def _add_answer(self, answer: Answer) -> None:
         topic = outbox_topic(answer.bot)
+        # Once a process: each declaration is a round trip, and an answer must not wait for it.
         if answer.bot not in self._outboxes:
             self._engine.declare(topic)
             self._outboxes.add(answer.bot)
