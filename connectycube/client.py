@@ -289,11 +289,14 @@ class ConnectyCube(NotCopied):
         that has ended is renewed by one process for all. ``logout`` ends the session for all of them.
 
         Args:
-            renew_session: A function that renews a session of the other client, as for the class.
+            renew_session: A function that renews a session of the other client: it is called with the old
+                Session, and returns a new token, a Session or None. Without it a session is created again
+                with the same credentials.
             shared_as: The name of the user's session in the token store, for a user whose credentials are
                 others at each login, as a provider's token is. Each call with the name gets the session; its
                 credentials are not compared. Without ``Config.token_store`` it has no effect.
-            credentials: The arguments of :meth:`login`.
+            credentials: Arguments of ``login()``: ``login`` or ``email`` with ``password``, or ``provider``
+                with its keys, or ``guest``.
 
         Returns:
             The client. Close it when it is no longer needed; this client stays open.
@@ -329,8 +332,9 @@ class ConnectyCube(NotCopied):
             token: The token of the session.
             user_id: The id of its user, if it is known. Otherwise the service is asked for it once it is
                 needed: by the chat, and for the ``peer_id`` of private dialogs.
-            renew_session: A function that renews the session, as for the class. Without it the end of
-                the session is an ApiAuthenticationError.
+            renew_session: A function that renews the session: it is called with the old Session, and returns
+                a new token, a Session or None. Without it the end of the session is an
+                ApiAuthenticationError.
 
         Returns:
             The client.

@@ -110,10 +110,10 @@ class _Member:
 class Fleet(NotCopied, ChatSignals):
     """The chats of many users in one process; every method may be called from any thread.
 
-    A receiver is connected once, to a signal of the fleet, and is called for every member with the chat of
-    the member, as ``receiver(chat, event)``, ``chat.user`` is the member's user. The chats of the members
-    have the signals of the fleet, and the managers that were given to ``around``: ``sender=chat`` connects a
-    receiver for one member. As a context manager it logs in, and closes itself.
+    A receiver is connected once, to a signal of the fleet. It is called for every member with the member's
+    chat, as ``receiver(chat, event)``; ``chat.user`` is the user. The chats of the members have the
+    signals of the fleet, and the managers that were given to ``around``: ``sender=chat`` connects a receiver
+    for one member. As a context manager it logs in, and closes itself.
 
     **Threads.** One thread reads the sockets of all members, at most ``workers`` threads call the receivers,
     and at most ``logins`` members connect at the same time, each with short-lived threads. All are daemons.
@@ -492,7 +492,7 @@ class Fleet(NotCopied, ChatSignals):
 
     @property
     def is_closed(self) -> bool:
-        """Whether no member is connected."""
+        """Whether no member has a connection at the moment; the fleet itself may be open."""
         # Without the lock: a thread that forks asks.
         chats = [member.chat for member in list(self._members) if member.chat is not None]
         return all(chat._driver.is_closed for chat in chats)

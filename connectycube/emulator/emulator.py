@@ -76,7 +76,7 @@ class Emulator:
             a kill of the process, and one emulator at a time may use it. Without it the state is in memory,
             and the bytes of files are in a temporary folder until the emulator stops.
         clock: An object with ``time()``, which returns unix seconds; the machine's clock by default.
-        **behaviour: Fields of ``Settings``, such as ``room_echo=False``.
+        **behaviour: Switches, such as ``room_echo=False``; ``connectycube.emulator.SWITCHES`` lists them.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
@@ -347,7 +347,10 @@ class Emulator:
     def ca_file(self) -> str:
         """The file with the certificate authority that clients have to trust.
 
-        The file exists while the emulator runs. Before the first start the property raises RuntimeError.
+        The file exists while the emulator runs.
+
+        Raises:
+            RuntimeError: The emulator has not been started.
         """
         if self._directory is None:
             raise RuntimeError("the emulator has not been started")

@@ -24,7 +24,7 @@ class PushSubscription:
 
     Args:
         id: The id of the subscription.
-        channel: The way of the notification: "apns", "apns_voip", "gcm" or "web_push".
+        channel: The way of the notification: "apns", "apns_voip", "gcm" or "web".
         device: The service's description of the device.
         extra: Other keys of the service, and values that could not be read.
 

@@ -42,7 +42,7 @@ class User(Serializable):
         facebook_id: The id of the user at Facebook.
         twitter_id: The id of the user at Twitter.
         tags: The tags by which users are found.
-        timezone: The time zone, in minutes.
+        timezone: Minutes from UTC.
         is_guest: Whether the user is a guest, who has neither login nor password.
         created_at: When the user signed up.
         updated_at: When the record last changed.

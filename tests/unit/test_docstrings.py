@@ -226,7 +226,7 @@ _WITHOUT_NOUN = re.compile(
 )
 _DIALECT = re.compile(
     r"\b(?:anew|meanwhile|fleeting|overheard|taken over|hole|as those of|as that of|who waits|"
-    r"nobody's|somebody's)\b|\bas for (?::|CODE|\w+\.)",
+    r"nobody's|somebody's)\b|\bas for (?:the class\b|:|CODE|\w+\.)",
     re.IGNORECASE,
 )
 

@@ -107,7 +107,7 @@ class DeadLetters:
         self._change(_MARK, ids)
 
     def retry_all(self) -> int:
-        """Have the receivers run again for all letters, as :meth:`retry` does.
+        """Have the receivers run again for all letters, with new counts of attempts.
 
         Returns:
             The number of letters.

@@ -39,7 +39,10 @@ class Lease(Protocol):
 
     @property
     def seconds(self) -> float | None:
-        """For how long a holder has it after ``acquire`` and each ``renew``; None: as long as it lives."""
+        """The seconds for which ``acquire`` and each ``renew`` give it to a holder.
+
+        None: a holder has it as long as its process lives.
+        """
         ...
 
     @property

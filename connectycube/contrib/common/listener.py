@@ -72,7 +72,9 @@ class AnnouncedLease:
 
 @define(kw_only=True)
 class BaseListener(ABC):
-    """Listens until a signal, until ``end()`` is called, or until the chat has failed for good.
+    """One user's chat that listens until a signal, or until ``end()`` is called.
+
+    It also ends when the chat has failed for good.
 
     Args:
         waits: Whether it waits while another process has the lease, and ends otherwise.
@@ -149,7 +151,7 @@ class BaseListener(ABC):
             user: The user who is logged in.
 
         Returns:
-            Such as "user 7".
+            The subject, such as "user 7".
         """
         return f"user {user.id}"
 
@@ -190,7 +192,10 @@ class BaseListener(ABC):
             chat.logout()
 
     def close(self) -> None:
-        """End it, and wait until ``run()`` has returned on its thread, at most the time-out of a logout."""
+        """Let ``run()`` log out, and wait until it has returned.
+
+        The wait is at most ``Config.timeouts.logout`` seconds.
+        """
         self.end()
         self._returned.wait(self.config.timeouts.logout)
 

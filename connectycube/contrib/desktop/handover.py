@@ -193,8 +193,7 @@ class Handover:
     ) -> Any:
         """Call ``receiver(chat, event)`` on the GUI thread for every event of a signal from now on.
 
-        The options are those of ``signal.connect``. A receiver that is connected already keeps its place, and
-        gets the new options.
+        A receiver that is connected already keeps its place, and gets the new options.
 
         Args:
             signal: A signal of the chat, such as ``chat.message_received``.

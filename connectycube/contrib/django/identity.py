@@ -78,11 +78,11 @@ def fields_of(user: Any) -> dict[str, Any]:
 @method_decorator(csrf_exempt, name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 class IdentityView(View):
-    """Answers the service's question who a token belongs to: ``GET …?token=…``.
+    """Tells the service which user a token belongs to: ``GET …?token=…``.
 
     Put it into the URLconf, and its address with ``?token=#{login}`` into the dashboard of the service. The
     answer is a JSON object with ``uid`` and the fields of the user. Every refusal is the same 401, whether
-    the token is damaged, too old, or of a user who is gone: nobody learns who exists.
+    the token is damaged, too old, or of a user who is gone: so it tells nobody which users exist.
 
     Example:
         >>> from django.urls import path

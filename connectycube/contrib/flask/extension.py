@@ -55,7 +55,7 @@ class FlaskCube:
     """ConnectyCube in a Flask application: ``cube = FlaskCube()``, then ``cube.init_app(app)``.
 
     One extension may be registered on several applications. The parts that belong to one of them (``client``,
-    ``send``, ``outbox`` …) needs an application context, which requests, commands and handlers have. Every
+    ``send``, ``outbox`` …) need an application context, which requests, commands and handlers have. Every
     method may be called from any thread.
 
     Args:
@@ -267,16 +267,16 @@ class FlaskCube:
 
         The first request asks, as the page's user, for the permission; only then is anything sent, at once.
         The browser's EventSource gets an event ``begin`` where it has to empty its list, and a ``message``
-        for each message, with ``message.to_dict()`` as JSON. After a lost connection it goes on where it
-        was, in any process. The stream ends when the server ends, holds no application context, and takes a
-        client of ``client_for`` along. With a server that serves one request at a time it ends after each
-        look, and the browser comes back after a second.
+        for each message, with ``message.to_dict()`` as JSON. After a lost connection it goes on where it was,
+        in any process. The stream ends when the server ends. It holds no application context, and closes a
+        client of ``client_for`` at its end. With a server that serves one request at a time it ends after
+        each look, and the browser comes back after a second.
 
         Args:
             dialog: The dialog.
             as_client: The client of the page's user.
-            last_event_id: Where to go on; None: the value of the header ``Last-Event-ID`` of the request, and
-                without it the end of the dialog.
+            last_event_id: The id of the last event that the page has; None: the value of the header
+                ``Last-Event-ID`` of the request, and without it the end of the dialog.
             heartbeat: Seconds of silence after which a comment is sent, so that proxies keep the connection.
             history: How many of the newest messages are sent where a page begins, 100 at most.
 
@@ -326,7 +326,7 @@ class FlaskCube:
     def end_streams(self) -> None:
         """End the streams of the current application in this process, for servers that do not tell their end.
 
-        gunicorn does: there they end by themselves.
+        With gunicorn the streams end by themselves.
 
         Raises:
             RuntimeError: There is no application context.

@@ -29,7 +29,7 @@ class _Child:
 
 
 class Children:
-    """So many processes with the same command, until ``stop()``.
+    """A number of processes with the same command, which run until ``stop()``.
 
     The standard input of each is a pipe from this process. It ends when this process does, however it ends,
     and tells the child to end.

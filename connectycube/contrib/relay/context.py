@@ -95,7 +95,7 @@ class Context:
         end. When this returns, the engine has the message, and the relay sends it, in order.
 
         Args:
-            dialog: Where to, such as ``DialogRef.private(user_id)`` or the dialog of a message.
+            dialog: The dialog, such as ``DialogRef.private(user_id)`` or the dialog of a message.
             body: The text, or a Message.
             custom: Custom parameters of the message.
 

@@ -253,7 +253,7 @@ class Subscription(ABC):
 
 
 class Engine(ABC):
-    """A broker. Its methods may be called from any thread; connections are opened by the first call."""
+    """A broker; its methods may be called from any thread, and the first call opens connections."""
 
     lease: float
     """Seconds after which a partition of a worker that was killed goes to another one, at the latest."""

@@ -114,7 +114,7 @@ class Envelope:
             The envelope.
 
         Raises:
-            EnvelopeError: It is none, or of another schema.
+            EnvelopeError: It is no envelope, or has another schema.
         """
         _check_schema(data, "envelope")
         traceparent = data.get("traceparent")
@@ -141,7 +141,7 @@ class Envelope:
             The envelope.
 
         Raises:
-            EnvelopeError: It is none, or of another schema.
+            EnvelopeError: It is no envelope, or has another schema.
         """
         return cls.from_dict(_mapping(body, "envelope"))
 
@@ -175,7 +175,7 @@ class Answer:
         """Return the answer of what :meth:`to_json` made.
 
         Raises:
-            EnvelopeError: It is none, or of another schema.
+            EnvelopeError: It is no envelope, or has another schema.
         """
         data = _mapping(body, "answer")
         _check_schema(data, "answer")

@@ -109,7 +109,8 @@ class Relay:
             The cursor store.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: It is no name.
+            ArgumentTypeError, ArgumentValueError: ``name`` is not made of letters, digits, dots, hyphens and
+                underscores, or is longer than 63 characters.
         """
         return EngineCursor(self._engine, f"cursor.{check_name('name', name)}")
 

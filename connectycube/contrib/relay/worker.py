@@ -56,17 +56,17 @@ class WorkerCounts:
 
 
 class Worker:
-    """Calls handlers for events, in this process, on the thread of ``run``.
+    """Calls handlers for the events of a relay, in this process, on the thread that calls ``run``.
 
     Args:
         url: The engine: ``redis://…`` or ``amqp://…``, or an Engine.
-        prefix: That of the relay.
+        prefix: The prefix of the relay.
         group: The name of the workers that share the events; each group gets each event.
-        attempts: How often a handler is called for an event before that is a dead letter.
+        attempts: How often a handler is called for an event before the event is a dead letter.
         batch: The number of events that a worker takes at a time from one partition (Redis).
-        partitions: That of the relay.
-        handling: Which errors pass, and the delays between attempts; ``give_up_after`` is not looked at.
-        limit: That of the relay.
+        partitions: The number of partitions of the relay.
+        handling: Which errors pass, and the delays between attempts; ``give_up_after`` has no effect here.
+        limit: The limit of the relay.
         options: More arguments of the engine's class, such as ``lease``.
 
     Example:
@@ -161,11 +161,11 @@ class Worker:
     def run(self, signals: Iterable[int] = ()) -> None:
         """Work until ``stop()`` is called, or one of the signals arrives.
 
-        A broker that is away is waited for. The handler that runs is waited for; the events behind it go to
-        other workers.
+        While the broker is away, it tries again. At the end it waits for the handler that runs; the events
+        behind that one go to other workers.
 
         Args:
-            signals: Numbers of signals of the operating system; then it must be the main thread.
+            signals: Numbers of signals of the operating system, for the main thread alone.
 
         Raises:
             EngineSettingsError: The engine has other settings than this worker.

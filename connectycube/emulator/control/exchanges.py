@@ -81,7 +81,7 @@ class Exchange:
 
     @property
     def size(self) -> int:
-        """About the bytes that it takes in memory."""
+        """The number of bytes that it takes in memory, approximately."""
         headers = (*self.request_headers.items(), *self.answer_headers.items())
         texts = (self.what, self.about, self.url or "", self.request, self.answer)
         return (
@@ -155,7 +155,7 @@ class Exchanges:
             self._update()
 
     def stop(self) -> None:
-        """Stop to record, unless a page is open that asks for exchanges. The log stays."""
+        """Stop recording, unless a page is open that asks for exchanges. The log stays."""
         with self._lock:
             self._recording = False
             self._update()

@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def get_backend() -> BaseBackend:
-    """Return the backend of this process; it is made at the first call, and opens nothing by that.
+    """Return the backend of this process; it is made at the first call, which opens nothing.
 
     Returns:
         The backend.
