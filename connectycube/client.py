@@ -618,7 +618,7 @@ class ConnectyCube(NotCopied):
     def _close(self, deadline: Deadline) -> None:
         self._end_chat(deadline)
         self._api.close()
-        # Another thread may have logged in meanwhile; from now on none can.
+        # Another thread may have logged in before the close; from now on none can.
         self._end_chat(deadline)
 
     def _end_chat(self, deadline: Deadline) -> None:

@@ -649,7 +649,7 @@ class Fleet(NotCopied, ChatSignals):
             with self._lock:
                 self._changed.notify_all()
             driver = member.chat._driver
-            if driver.is_closed:  # meanwhile, when it was not told because the attempt was not over
+            if driver.is_closed:  # since the attempt began, when nobody was told because it was not over
                 self._closed(member, driver.core.closed_reason)
 
     # --- failures ---

@@ -189,7 +189,7 @@ class Chat(NotCopied, ChatSignals):
         name = f"{self._driver.name}-renewal"
         resolve = partial(resolve_credentials, user_id, password, self._session_credentials, name)
         if lease is not None:
-            # What is wrong is raised before the wait, and what has expired meanwhile is renewed after it.
+            # A wrong argument is an error before the wait; a token that has expired is renewed after it.
             resolve(deadline.within(self._config.timeouts.login))
         with self._driver.holding(lease, deadline) as hold:
             deadline = login_deadline()

@@ -326,7 +326,7 @@ class Privacy(NotCopied):
     def _write(
         self, name: str, rules: Sequence[Rule], names: PrivacyListNames, deadline: Deadline
     ) -> None:
-        """Give a list its rules; ConnectyCube wants the default one declined meanwhile."""
+        """Give a list its rules; ConnectyCube wants the default one declined for that time."""
         payload = encode_rules(name, rules)
         if names.default != name:
             self._driver.request("set", None, payload, deadline)

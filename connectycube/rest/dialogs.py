@@ -299,7 +299,7 @@ class Dialogs(NotCopied):
     def _readers(
         self, lookups: Mapping[str, Any], sort: str, page_size: int, timeout: float | None
     ) -> Iterator[PageReader[Dialog]]:
-        """Make the reader of the list and, if it took more than one request, of what has moved meanwhile."""
+        """Make the reader of the list and, after more than one request, of the dialogs that have moved."""
         began = time.monotonic()
         dialogs = self._reader(lookups, sort, page_size, timeout)
         yield dialogs

@@ -191,7 +191,7 @@ class Durability:
         )
 
     def forget_last_login(self) -> None:
-        """Let the next login begin where the file says: another process may have used it meanwhile."""
+        """Let the next login begin where the file says: another process may have used it since."""
         self._has_begun = False
 
     def open(self, user_id: int, beginning: Beginning | None = None) -> SavedState:

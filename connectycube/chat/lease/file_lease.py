@@ -89,7 +89,7 @@ class FileLease:
         check_fork()
         if holder in self._descriptors:
             self._close(holder)
-        # Noted before it is locked: a child that is forked meanwhile must close it, or it keeps the lock.
+        # Noted before it is locked: a child that is forked in between must close it, or it keeps the lock.
         descriptor = self._descriptors[holder] = self._open()
         try:
             # The lock of a file that was removed or replaced since it was opened excludes nobody.

@@ -164,7 +164,7 @@ class SqlLease:
                 with self._cursor() as run:
                     run(statement)
             except Exception:
-                if not self._is_made(statement):  # another process may have made it meanwhile
+                if not self._is_made(statement):  # another process may have made it first
                     raise
 
     def _is_made(self, statement: str) -> bool:

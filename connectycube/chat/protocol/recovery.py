@@ -1,8 +1,8 @@
 """Filling the gap after a session that could not be resumed: each message of history once, in its place.
 
 A gap begins at the *cursor*, the moment up to which everything was committed, and ends with the next
-session. Live events are held meanwhile: in every conversation until history has named the dialogs with new
-messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
+session. While it is open, live events are held: in every conversation until history has named the dialogs
+with new messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
 :class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``.
 A late answer to an earlier question changes nothing.
 
