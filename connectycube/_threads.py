@@ -17,7 +17,7 @@ __all__ = ["start_thread", "uninterrupted"]
 
 
 def uninterrupted(*steps: Callable[[], object]) -> None:
-    """Call functions one after the other; what a signal handler raises meanwhile is raised after them.
+    """Call functions one after the other; an error of a signal handler is raised after them.
 
     In a process that can have no more threads, as at its exit, they can be interrupted.
     """
@@ -34,7 +34,7 @@ def uninterrupted(*steps: Callable[[], object]) -> None:
 
 
 def start_thread(thread: threading.Thread) -> None:
-    """Start a thread; what a signal handler raises meanwhile is raised once it has started.
+    """Start a thread; an error of a signal handler is raised once it has started.
 
     Raises:
         RuntimeError: The process can have no more threads.

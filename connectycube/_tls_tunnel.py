@@ -18,8 +18,8 @@ _PIECE = 32_768
 class TlsTunnel:
     """TLS over a socket that is connected already, with the methods of SSLSocket that this package uses.
 
-    ``SSLContext.wrap_socket`` takes no SSLSocket, and leaves a socket open that was reset meanwhile. (CPython
-    3.11.) As with SSLSocket, an operation on a socket that does not block raises SSLWantReadError or
+    ``SSLContext.wrap_socket`` takes no SSLSocket, and leaves a socket open that was reset during the call.
+    (CPython 3.11.) As with SSLSocket, an operation on a socket that does not block raises SSLWantReadError or
     SSLWantWriteError, and one with a time-out raises TimeoutError.
 
     Args:

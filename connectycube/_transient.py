@@ -55,8 +55,15 @@ def is_transient(error: BaseException) -> bool:
     next attempt. SystemExit and KeyboardInterrupt are never transient.
 
     Args:
-        error: What the receiver raised. Its explicit cause is looked at, too, and the reason inside errors of
-            urllib3, requests and httpx.
+        error: The error that the receiver raised. Its explicit cause is looked at, too, and the reason inside
+            errors of urllib3, requests and httpx.
+
+    Returns:
+        Whether the receiver may run again.
+
+    Example:
+        >>> is_transient(ConnectionRefusedError()), is_transient(ValueError())
+        (True, False)
     """
     return isinstance(error, Exception) and any(_is_transient(each) for each in _with_causes(error))
 

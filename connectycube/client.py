@@ -103,15 +103,23 @@ class ConnectyCube(NotCopied):
             without a session, with the same configuration and connections, so that it can
             ``return client.sessions.create(…)``. Without the function a session of :meth:`login` is
             created again with the same credentials.
-        transport: What sends the REST requests: any object with a method ``send(request)``, such as
-            ``connectycube.testing.MockTransport``. By default they go over the network. The client does
-            not close a transport that it was given.
+        transport: The object that sends the REST requests: any one with a method ``send(request)``, such as
+            ``connectycube.testing.MockTransport``. By default they go over the network. The client does not
+            close a transport that it was given.
         fields: The fields of Config, instead of ``config``.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type, is missing or does not exist; the error names
             it.
         ArgumentValueError: An argument has a wrong value; the error names it.
+
+    Example:
+        >>> with ConnectyCube.from_env() as cube:
+        ...     user = cube.login(login="alice", password="a password")
+        ...     with cube.chat as chat:
+        ...         handle = chat.send_private(bob_id, "Hello")
+        ...         print(handle.result().body)
+        Hello
     """
 
     @confined
@@ -156,13 +164,22 @@ class ConnectyCube(NotCopied):
     ) -> ConnectyCube:
         """Make a client from the CONNECTYCUBE_* environment variables.
 
+        The variables are CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
+        _CHAT_PORT and _CA_FILE. An empty variable counts as absent.
+
         Args:
-            renew_session: A function that renews a session which has ended, as for the class.
-            transport: What sends the REST requests, as for the class.
+            renew_session: A function that renews a session which has ended: it is called with the old
+                Session, and returns a new token, a Session or None.
+            transport: The object that sends the REST requests, by ``send(request)``; by default they go over
+                the network.
             overrides: Fields of Config, which take precedence over the variables.
+
+        Returns:
+            The client, without a session.
 
         Raises:
             ArgumentValueError: A variable is missing or wrong; the error names it.
+            ArgumentTypeError: A field of ``overrides`` has the wrong type; the error names it.
         """
         config = Config.from_env(**overrides)
         return cls(config=config, renew_session=renew_session, transport=transport)
@@ -272,11 +289,17 @@ class ConnectyCube(NotCopied):
         that has ended is renewed by one process for all. ``logout`` ends the session for all of them.
 
         Args:
-            renew_session: A function that renews a session of the other client, as for the class.
+            renew_session: A function that renews a session of the other client: it is called with the old
+                Session, and returns a new token, a Session or None. Without it a session is created again
+                with the same credentials.
             shared_as: The name of the user's session in the token store, for a user whose credentials are
-                others at each login, as a provider's token is. Whoever gives the name gets the session,
-                whatever the credentials say. Without ``Config.token_store`` it has no effect.
-            credentials: The arguments of :meth:`login`.
+                others at each login, as a provider's token is. Each call with the name gets the session; its
+                credentials are not compared. Without ``Config.token_store`` it has no effect.
+            credentials: Arguments of ``login()``: ``login`` or ``email`` with ``password``, or ``provider``
+                with its keys, or ``guest``.
+
+        Returns:
+            The client. Close it when it is no longer needed; this client stays open.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -309,8 +332,12 @@ class ConnectyCube(NotCopied):
             token: The token of the session.
             user_id: The id of its user, if it is known. Otherwise the service is asked for it once it is
                 needed: by the chat, and for the ``peer_id`` of private dialogs.
-            renew_session: A function that renews the session, as for the class. Without it the end of
-                the session is an ApiAuthenticationError.
+            renew_session: A function that renews the session: it is called with the old Session, and returns
+                a new token, a Session or None. Without it the end of the session is an
+                ApiAuthenticationError.
+
+        Returns:
+            The client.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -419,6 +446,9 @@ class ConnectyCube(NotCopied):
             reason: The reason, as free text.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The record of the report.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -438,6 +468,9 @@ class ConnectyCube(NotCopied):
             message: The message, as an id or a Message.
             reason: The reason, as free text.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The record of the report.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -469,6 +502,9 @@ class ConnectyCube(NotCopied):
             end: The older end of the time span; it may be given alone.
             limit: The largest number of results, at most 100.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialogs, messages and users that were found.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -574,14 +610,15 @@ class ConnectyCube(NotCopied):
     def close(self) -> None:
         """Close the connections, also that of the chat; every later call raises ClientClosedError.
 
-        The session stays alive at the service: :meth:`logout` ends it.
+        The session stays alive at the service: :meth:`logout` ends it. May be called from any thread, and
+        more than once.
         """
         self._close(Deadline(self.config.timeouts.logout))
 
     def _close(self, deadline: Deadline) -> None:
         self._end_chat(deadline)
         self._api.close()
-        # Another thread may have logged in meanwhile; from now on none can.
+        # Another thread may have logged in before the close; from now on none can.
         self._end_chat(deadline)
 
     def _end_chat(self, deadline: Deadline) -> None:

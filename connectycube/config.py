@@ -101,7 +101,13 @@ def _check_methods(argument: str, value: object, **methods: Sequence[str]) -> No
 
 @frozen(kw_only=True)
 class Timeouts:
-    """Every default time-out, in seconds; each blocking call also takes a ``timeout=`` of its own."""
+    """Every default time-out, in seconds; each blocking call also takes a ``timeout=`` of its own.
+
+    Example:
+        >>> config = Config(app_id=1, auth_key="key", timeouts=Timeouts(login=10.0, rest_read=5.0))
+        >>> config.timeouts.logout
+        5.0
+    """
 
     connect: float = field(default=10.0, validator=_seconds)
     """To resolve the host name, connect, also through a proxy, and finish the chat server's TLS handshake."""
@@ -149,6 +155,10 @@ class ReconnectPolicy:
         delay: Seconds before the first attempt, on average.
         max_delay: The longest delay in seconds, on average.
         reset_after: The count of attempts starts again after so many seconds of being ready.
+
+    Example:
+        >>> forever = ReconnectPolicy(max_attempts=None, delay=1.0)
+        >>> config = Config(app_id=1, auth_key="key", reconnect=forever)
     """
 
     max_attempts: int | None = field(default=5)
@@ -177,6 +187,9 @@ class RetryPolicy:
         max_retries: The number of repetitions; 0 disables them.
         delay: Seconds before the first repetition, on average.
         max_delay: The longest delay in seconds, on average.
+
+    Example:
+        >>> config = Config(app_id=1, auth_key="key", retry=RetryPolicy(max_retries=0))
     """
 
     max_retries: int = field(default=2)
@@ -190,7 +203,7 @@ class RetryPolicy:
 
 @frozen(kw_only=True)
 class Handling:
-    """What follows when a receiver raises: run it again for this event, or give the event up.
+    """When a receiver that raised runs again for its event, and when the event is given up.
 
     An error that is not transient is given up at the first attempt. Repetition n waits
     ``U[0.5, 1.5] x min(max_delay, delay x 2^(n-1))`` seconds, or longer if the error says so in
@@ -204,6 +217,14 @@ class Handling:
         transient: ``transient(error)`` says whether an error passes; or the class of the errors that pass,
             or a tuple of such classes, as ``except`` takes them. The default is
             :func:`connectycube.is_transient`. SystemExit and KeyboardInterrupt never pass.
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: A field is wrong; the error names it.
+
+    Example:
+        >>> @chat.message_received.connect(handling=Handling(transient=OSError, give_up_after=3600.0))
+        ... def store(chat, message):
+        ...     open("messages.txt", "a").close()
     """
 
     delay: float = field(default=0.1, validator=_seconds)
@@ -234,7 +255,14 @@ class Handling:
         """Return whether an error passes, as ``transient`` says; a function of the application may raise.
 
         Args:
-            error: What a receiver raised.
+            error: The error that a receiver raised.
+
+        Returns:
+            Whether the receiver should run again.
+
+        Example:
+            >>> Handling(transient=OSError).passes(ValueError())
+            False
         """
         transient = self.transient
         if isinstance(transient, (type, tuple)):
@@ -244,7 +272,12 @@ class Handling:
 
 @frozen(kw_only=True)
 class Limits:
-    """Every bound on memory; at a bound a call waits, an event is rejected, or the stream ends."""
+    """Every bound on memory; at a bound a call waits, an event is rejected, or the stream ends.
+
+    Example:
+        >>> small = Limits(queued_events=100, queued_bytes=1_000_000)
+        >>> config = Config(app_id=1, auth_key="key", limits=small)
+    """
 
     stanza_bytes: int = field(default=1_048_576, validator=_count)
     """The largest stanza read from the server, in bytes; a larger one is skipped (``stanza_refused``)."""
@@ -278,10 +311,23 @@ class CursorStore(Protocol):
     Both methods are plain functions, called on threads of the package, never two at a time for one
     connection. A login waits for ``load`` within its time-out, a logout for ``save`` within its own. An error
     of ``load`` ends the login; one of ``save`` is logged, and the value is saved again a second later.
+
+    Example:
+        >>> class Variable:
+        ...     value = None
+        ...     def load(self):
+        ...         return self.value
+        ...     def save(self, value):
+        ...         self.value = value
+        >>> config = Config(app_id=1, auth_key="key", cursor_store=Variable())
     """
 
     def load(self) -> Any:
-        """Return the value that was saved last; None if there is none."""
+        """Return the value that was saved last.
+
+        Returns:
+            The value, equal to the one that was saved; None if there is none.
+        """
 
     def save(self, value: Any) -> None:
         """Keep the value, which JSON can carry, in place of the one before.
@@ -298,31 +344,44 @@ class TokenStore(Protocol):
     package, several at a time. A method that raises, or takes longer than ``Timeouts.token_store``, is named
     in a warning of logger ``connectycube.rest``, and the session is made without the store. The values are
     credentials: keep the store as safe as passwords.
+
+    Example:
+        >>> store = MemoryTokenStore()  # in production a class of your own, above a cache
+        >>> config = Config(app_id=1, auth_key="key", token_store=store)
     """
 
     def get(self, key: str) -> str | bytes | None:
-        """Return the value of a key; None if there is none, or its time is over.
+        """Return the value of a key.
 
         Args:
             key: ASCII letters, digits and colons; less than 100 characters.
+
+        Returns:
+            The value; None if there is none, or its time is over.
         """
 
     def set(self, key: str, value: str, seconds: int) -> object:
         """Keep a value in place of the one before.
 
         Args:
-            key: As for ``get``.
+            key: ASCII letters, digits and colons; less than 100 characters.
             value: A small JSON object: the key, the token, the user's id and the end of the session.
             seconds: How long to keep it.
+
+        Returns:
+            Anything; the package ignores it.
         """
 
     def lock(self, key: str) -> AbstractContextManager[object]:
-        """Return a context manager that one thread of all processes is inside at a time.
+        """Make a lock that one thread of all processes holds at a time.
 
         It should end by itself if its process does; half a minute is enough for a renewal.
 
         Args:
-            key: As for ``get``; never the key of a value.
+            key: ASCII letters, digits and colons; less than 100 characters; never the key of a value.
+
+        Returns:
+            A context manager, inside which the lock is held.
         """
 
 
@@ -386,6 +445,12 @@ class Config:
     Raises:
         ArgumentTypeError: An argument has the wrong type; the error names it.
         ArgumentValueError: An argument has a wrong value; the error names it.
+
+    Example:
+        >>> config = Config(app_id=1, auth_key="key", timeouts=Timeouts(login=10.0))
+        >>> other = config.replace(workers=4)
+        >>> other.workers, config.workers
+        (4, 1)
     """
 
     app_id: int = field()
@@ -436,8 +501,11 @@ class Config:
     handling: Handling = field(factory=Handling)
     """When a receiver that raised runs again; ``connect(…, handling=…)`` replaces it for one receiver."""
     timeouts: Timeouts = field(factory=Timeouts)
+    """The default time-out of each kind of call."""
     reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
+    """When a lost chat connection is established again."""
     limits: Limits = field(factory=Limits)
+    """The bounds on memory."""
 
     @app_id.validator
     def _check_app_id(self, attribute: Attribute[int], value: object) -> None:
@@ -542,6 +610,9 @@ class Config:
             environ: The variables; by default ``os.environ``.
             overrides: Fields of Config, which take precedence over the variables.
 
+        Returns:
+            The configuration.
+
         Raises:
             ArgumentTypeError: A field of ``overrides`` has the wrong type; the error names it.
             ArgumentValueError: A variable is missing or wrong; the error names it.
@@ -570,6 +641,9 @@ class Config:
 
         Args:
             changes: The fields to change.
+
+        Returns:
+            The copy; this object stays as it is.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -114,7 +114,15 @@ __all__ = [
 
 
 class ConnectyCubeError(Exception):
-    """The root of all errors that this package raises; every error can be pickled and copied."""
+    """The root of all errors that this package raises; every error can be pickled and copied.
+
+    Example:
+        >>> try:
+        ...     cube.users.get(999_999)
+        ... except ConnectyCubeError as error:
+        ...     print(type(error).__name__)
+        NotFoundError
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own method would call the class with `args` alone, without the keywords that it needs.
@@ -144,10 +152,19 @@ class ClientClosedError(ConnectyCubeError, RuntimeError):
 
 
 class SerializedError(ConnectyCubeError):
-    """An error of another package, as it was read from a dictionary; ``class_name`` is that of its class.
+    """An error of another package, as it was read from a dictionary.
 
     No call raises it; an event that :meth:`from_dict` made may hold it. Two of them are equal if class name
     and text are.
+
+    Args:
+        message: The text of the error.
+        class_name: The name of its class.
+
+    Example:
+        >>> failure = CallbackFailure(receiver="greet", signal="", event=None, error=KeyError("name"))
+        >>> CallbackFailure.from_dict(failure.to_dict()).error.class_name
+        'builtins.KeyError'
     """
 
     def __init__(self, message: str, *, class_name: str) -> None:
@@ -167,6 +184,13 @@ class AuthenticationError(ConnectyCubeError):
     """The service or the chat server refused the credentials, or the session has ended.
 
     The error that is raised is an :class:`ApiAuthenticationError` or a :class:`ChatAuthenticationError`.
+
+    Example:
+        >>> try:
+        ...     ConnectyCube.from_env().login(login=cube.user.login, password="wrong")
+        ... except AuthenticationError as error:
+        ...     print(type(error).__name__)
+        ApiAuthenticationError
     """
 
 
@@ -174,7 +198,20 @@ class AuthenticationError(ConnectyCubeError):
 
 
 class ApiError(ConnectyCubeError):
-    """A REST call did not succeed; ``method`` and ``url`` are those of its request, without secrets."""
+    """A REST call did not succeed; the subclass says how.
+
+    Args:
+        message: The text of the error.
+        method: The HTTP method of the request.
+        url: The URL of the request, without secrets.
+
+    Example:
+        >>> try:
+        ...     cube.dialogs.get("5f" * 12)
+        ... except ApiError as error:
+        ...     print(error.method, type(error).__name__)
+        GET NotFoundError
+    """
 
     def __init__(self, message: str, *, method: str, url: str) -> None:
         super().__init__(message)
@@ -183,18 +220,47 @@ class ApiError(ConnectyCubeError):
 
 
 class ApiNetworkError(ApiError):
-    """No answer arrived: the host name has no address, or the connection or TLS failed."""
+    """No answer arrived: the host name has no address, or the connection or TLS failed.
+
+    Example:
+        >>> config = Config(app_id=1, auth_key="key", api_url="http://127.0.0.1:1")
+        >>> nowhere = ConnectyCube(config=config)
+        >>> try:
+        ...     nowhere.login(login="alice", password="secret", timeout=1)
+        ... except ApiNetworkError as error:
+        ...     print("nothing was sent:", isinstance(error, ApiConnectError))
+        nothing was sent: True
+        >>> nowhere.close()
+    """
 
 
 class ApiConnectError(ApiNetworkError):
-    """No connection could be made, so it is certain that nothing was sent."""
+    """No connection could be made, so it is certain that nothing was sent.
+
+    Example:
+        >>> def is_safe_to_repeat(error):
+        ...     return isinstance(error, ApiConnectError)
+    """
 
 
 class ApiProxyError(ApiConnectError):
     """The proxy could not be reached, or did not make the connection: it is certain that nothing was sent.
 
-    ``is_temporary`` tells whether trying again may help: not where the proxy refused the user and password,
-    or the server.
+    Args:
+        message: The text of the error.
+        method: The HTTP method of the request.
+        url: The URL of the request, without secrets.
+        is_temporary: Whether trying again may help: not where the proxy refused the user and password, or the
+            server.
+
+    Example:
+        >>> config = Config(app_id=1, auth_key="key", proxy="http://127.0.0.1:1")
+        >>> with ConnectyCube(config=config) as behind_proxy:
+        ...     try:
+        ...         behind_proxy.login(login="alice", password="secret")
+        ...     except ApiProxyError as error:
+        ...         print("may help to try again:", error.is_temporary)
+        may help to try again: True
     """
 
     def __init__(self, message: str, *, method: str, url: str, is_temporary: bool = False) -> None:
@@ -203,7 +269,12 @@ class ApiProxyError(ApiConnectError):
 
 
 class ApiTimeoutError(ApiError, TimeoutError):
-    """No answer arrived in time."""
+    """No answer arrived in time.
+
+    Example:
+        >>> issubclass(ApiTimeoutError, TimeoutError)  # so an except clause for TimeoutError catches it
+        True
+    """
 
 
 class ApiConnectTimeoutError(ApiConnectError, ApiTimeoutError):
@@ -213,8 +284,20 @@ class ApiConnectTimeoutError(ApiConnectError, ApiTimeoutError):
 class ApiResponseError(ApiError):
     """The service answered with an error.
 
-    ``status`` is the HTTP status, ``messages`` are the service's texts, ``retry_after`` is the number of
-    seconds that it asks the client to wait, or None.
+    Args:
+        message: The text of the error.
+        method: The HTTP method of the request.
+        url: The URL of the request, without secrets.
+        status: The HTTP status.
+        messages: The service's texts.
+        retry_after: The number of seconds that the service asks the client to wait; None if it does not.
+
+    Example:
+        >>> try:
+        ...     cube.users.get(999_999)
+        ... except ApiResponseError as error:
+        ...     print(error.status, error.retry_after)
+        404 None
     """
 
     def __init__(
@@ -261,7 +344,20 @@ class ServerError(ApiResponseError):
 
 
 class UnexpectedResponseError(ApiResponseError):
-    """The answer is not JSON, is cut off, or has another shape than the documentation says."""
+    """The answer is not JSON, is cut off, or has another shape than the documentation says.
+
+    Example:
+        >>> transport = MockTransport()
+        >>> transport.add("GET", "*", Response(200, body=b"<html>"))
+        >>> with ConnectyCube(app_id=1, auth_key="key", transport=transport) as client:
+        ...     client.login(login="alice", password="secret")
+        ...     try:
+        ...         client.users.get(1)
+        ...     except UnexpectedResponseError as error:
+        ...         print("no JSON:", error.status)
+        User(id=1, ...)
+        no JSON: 200
+    """
 
 
 class ResponseTooLargeError(UnexpectedResponseError):
@@ -275,11 +371,27 @@ class ResponseTooLargeError(UnexpectedResponseError):
 
 
 class ChatError(ConnectyCubeError):
-    """The root of all errors of the real-time connection."""
+    """The root of all errors of the real-time connection.
+
+    Example:
+        >>> try:
+        ...     chat.last_activity(999_999)
+        ... except ChatError as error:
+        ...     print(type(error).__name__)
+        StanzaError
+    """
 
 
 class NotConnectedError(ChatError):
-    """The call needs a chat connection that is logged in; call ``chat.login()`` first."""
+    """The call needs a chat connection that is logged in; call ``chat.login()`` first.
+
+    Example:
+        >>> try:
+        ...     cube.with_token("token").chat.send_private(7, "Hello")
+        ... except NotConnectedError:
+        ...     print("log in first")
+        log in first
+    """
 
 
 class ForkedError(NotConnectedError):
@@ -297,7 +409,17 @@ class NotHandledError(NotConnectedError):
 
 
 class ConnectionLostError(ChatError):
-    """The link to the chat server could not be made, or it ended."""
+    """The link to the chat server could not be made, or it ended.
+
+    Example:
+        >>> @chat.state_changed.connect
+        ... def note(chat, change):
+        ...     if isinstance(change.reason, ConnectionLostError):
+        ...         print("the link ended:", change.reason)
+        >>> lost = LivenessError("no answer for 15 s")
+        >>> note(chat, StateChange(state=ChatState.FORCE_CLOSED, previous=ChatState.READY, reason=lost))
+        the link ended: no answer for 15 s
+    """
 
 
 class HostUnknownError(ConnectionLostError):
@@ -313,7 +435,12 @@ class ProxyError(ConnectionLostError):
 
 
 class TlsError(ConnectionLostError):
-    """The peer does not speak TLS, or the handshake failed; no credential was sent."""
+    """The peer does not speak TLS, or the handshake failed; no credential was sent.
+
+    Example:
+        >>> issubclass(CertificateError, TlsError)  # a wrong certificate is the usual cause
+        True
+    """
 
 
 class CertificateError(TlsError):
@@ -329,7 +456,19 @@ class LivenessError(ConnectionLostError, TimeoutError):
 
 
 class StreamError(ConnectionLostError):
-    """The server ended the stream; ``condition`` is the reason, as defined in RFC 6120 (4.9.3)."""
+    """The server ended the stream. (RFC 6120, 4.9.)
+
+    Args:
+        message: The text of the error.
+        condition: The reason, as defined in RFC 6120 (4.9.3), such as "conflict".
+
+    Example:
+        >>> def was_replaced(change):
+        ...     return isinstance(change.reason, StreamError) and change.reason.condition == "conflict"
+        >>> error = StreamError("another session took over", condition="conflict")
+        >>> was_replaced(StateChange(state=ChatState.CLOSED, previous=ChatState.READY, reason=error))
+        True
+    """
 
     def __init__(self, message: str, *, condition: str) -> None:
         super().__init__(message)
@@ -343,9 +482,18 @@ class StreamProtocolError(ConnectionLostError):
 class QueueOverflowError(ConnectionLostError):
     """Receivers were slower than the messages that arrived; the link was closed to slow the server.
 
-    ``receiver`` is the name of the receiver that had run for the longest time, or else of the one that took
-    the most time since the queue was last empty. The server sends the messages that did not fit again after
-    the reconnection.
+    The server sends the messages that did not fit again after the reconnection.
+
+    Args:
+        message: The text of the error.
+        receiver: The name of the receiver that had run for the longest time, or else of the one that took the
+            most time since the queue was last empty; None if no receiver ran.
+
+    Example:
+        >>> @chat.state_changed.connect
+        ... def note(chat, change):
+        ...     if isinstance(change.reason, QueueOverflowError):
+        ...         print("too slow:", change.reason.receiver)
     """
 
     def __init__(self, message: str, *, receiver: str | None) -> None:
@@ -354,7 +502,19 @@ class QueueOverflowError(ConnectionLostError):
 
 
 class ChatAuthenticationError(ChatError, AuthenticationError):
-    """The chat server refused the credentials; ``condition`` is the reason, as defined by SASL."""
+    """The chat server refused the credentials. (RFC 6120, 6.5.)
+
+    Args:
+        message: The text of the error.
+        condition: The reason, as defined by SASL, such as "not-authorized".
+
+    Example:
+        >>> try:
+        ...     ConnectyCube.from_env().chat.login(bob_id, "wrong")
+        ... except ChatAuthenticationError as error:
+        ...     print(error.condition)
+        not-authorized
+    """
 
     def __init__(self, message: str, *, condition: str) -> None:
         super().__init__(message)
@@ -362,10 +522,21 @@ class ChatAuthenticationError(ChatError, AuthenticationError):
 
 
 class StanzaError(ChatError):
-    """The server or the peer refused one request or message.
+    """The server or the peer refused one request or message. (RFC 6120, 8.3.)
 
-    ``condition`` is the reason, as defined in RFC 6120 (8.3.3), ``type`` the error type, ``text`` the peer's
-    text, and ``code`` the legacy number. The last three may be None.
+    Args:
+        message: The text of the error.
+        condition: The reason, as defined in RFC 6120 (8.3.3), such as "forbidden".
+        type: The error type, such as "auth" or "wait"; None if the peer sent none.
+        text: The peer's text; None if there is none.
+        code: The legacy number (XEP-0086); None if there is none.
+
+    Example:
+        >>> try:
+        ...     chat.last_activity(999_999)
+        ... except StanzaError as error:
+        ...     print(error.condition)
+        item-not-found
     """
 
     def __init__(
@@ -408,11 +579,22 @@ class SendDeferredError(ChatError):
 
 
 class DurableStoreError(ChatError):
-    """The file of durable mode cannot be opened, read or written; ``path`` is the file.
+    """The file of durable mode cannot be opened, read or written; the message says why.
 
-    Also: the value of a cursor store cannot be loaded or is another user's; then ``path`` is empty.
+    The causes: in use by another connection, another user's, damaged, full, read-only, gone. Also: the value
+    of a cursor store cannot be loaded or is another user's.
 
-    The message says why: in use by another connection, another user's, damaged, full, read-only, gone.
+    Args:
+        message: The text of the error.
+        path: The path of the file; empty for a cursor store.
+
+    Example:
+        >>> config = ConnectyCube.from_env().config.replace(durable="no such folder/bot.db")
+        >>> try:
+        ...     ConnectyCube(config=config).chat.login(bob_id, "secret")
+        ... except DurableStoreError as error:
+        ...     print(error.path.endswith("bot.db"))
+        True
     """
 
     def __init__(self, message: str, *, path: str) -> None:
@@ -432,7 +614,15 @@ class LeaseStoreError(ChatError):
 
 
 class ChatTimeoutError(ChatError, TimeoutError):
-    """A wait ended before its event; the wait changed nothing."""
+    """A wait ended before its event; the wait changed nothing.
+
+    Example:
+        >>> try:
+        ...     chat.wait_for(chat.typing_started, timeout=0.01)
+        ... except ChatTimeoutError:
+        ...     print("nobody types")
+        nobody types
+    """
 
 
 class LoginTimeoutError(ChatTimeoutError):
@@ -442,8 +632,21 @@ class LoginTimeoutError(ChatTimeoutError):
 class LeaseHeldError(ChatTimeoutError):
     """The lease was not free until the deadline of ``chat.login(exclusive=…)``.
 
-    ``holder`` names the listener that has it, such as "process 4242 on web-1 (9f3a1c22b07e)"; None if it is
-    not known, as when the database has not answered.
+    Args:
+        message: The text of the error.
+        holder: The listener that has it, such as "process 4242 on web-1 (9f3a1c22b07e)"; None if it is not
+            known, as when the database has not answered.
+
+    Example:
+        >>> lease = FileLease("bot.lease")
+        >>> other = FileLease("bot.lease")
+        >>> number = other.acquire("another process")
+        >>> try:
+        ...     ConnectyCube.from_env().chat.login(bob_id, "secret", exclusive=lease, timeout=0.1)
+        ... except LeaseHeldError as error:
+        ...     print("held by", error.holder)
+        held by another process
+        >>> other.release("another process")
     """
 
     def __init__(self, message: str, *, holder: str | None) -> None:

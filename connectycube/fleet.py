@@ -110,10 +110,10 @@ class _Member:
 class Fleet(NotCopied, ChatSignals):
     """The chats of many users in one process; every method may be called from any thread.
 
-    A receiver is connected once, to a signal of the fleet, and is called for every member as
-    ``receiver(chat, event)`` with the chat of the member, whose ``chat.user`` tells whose it is. The chats of
-    the members have the signals of the fleet, and what ``around`` was given: ``sender=chat`` connects a
-    receiver for one member. As a context manager it logs in, and closes itself.
+    A receiver is connected once, to a signal of the fleet. It is called for every member with the member's
+    chat, as ``receiver(chat, event)``; ``chat.user`` is the user. The chats of the members have the
+    signals of the fleet, and the managers that were given to ``around``: ``sender=chat`` connects a receiver
+    for one member. As a context manager it logs in, and closes itself.
 
     **Threads.** One thread reads the sockets of all members, at most ``workers`` threads call the receivers,
     and at most ``logins`` members connect at the same time, each with short-lived threads. All are daemons.
@@ -125,21 +125,30 @@ class Fleet(NotCopied, ChatSignals):
 
     **Failures.** A member that cannot log in, or whose connection was closed for good, is reported to
     ``member_failed`` and disturbs no other. If the next attempt may succeed, it is made later, with back-off
-    (``Config.reconnect``). A lost connection comes back as that of any chat, within the bound of ``logins``.
+    (``Config.reconnect``). A lost connection is made again, at most ``logins`` at a time.
 
     Args:
         cube: The client whose configuration, connections and token store all members use. It needs no
             session. Close the fleet before it.
-        credentials: Those of the first members, as for :meth:`add`.
+        credentials: Mappings with the arguments of ``ConnectyCube.login``, one for each of the first members.
         workers: The largest number of threads that call receivers.
         logins: How many members may log in, or reconnect, at the same time.
         durable: A folder for durable mode, with a file for each member, named by the user's id; it is created
             if it does not exist. None: memory only.
-        renew_session: A function that renews the REST session of a member, as for ConnectyCube.
+        renew_session: A function that renews the REST session of a member: it is called with the old Session,
+            and returns a new token, a Session or None.
 
     Raises:
         ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
         ClientClosedError: ``cube`` was closed.
+
+    Example:
+        >>> with Fleet(cube, [{"login": "bot-1", "password": "a password"}]) as fleet:
+        ...     @fleet.message_received.connect
+        ...     def greet(chat, message):
+        ...         chat.reply(message, "Hello")
+        ...     print(fleet.statistics().ready)
+        1
     """
 
     @confined
@@ -270,10 +279,13 @@ class Fleet(NotCopied, ChatSignals):
         return abandoned
 
     def chat(self, user: int | User) -> Chat:
-        """Return the chat of a member that has been logged in, whatever its state is now.
+        """Return the chat of a member that has been logged in, in any state.
 
         Args:
             user: The user, or their id.
+
+        Returns:
+            The chat.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``user`` is no member, or has never been logged in.
@@ -309,6 +321,9 @@ class Fleet(NotCopied, ChatSignals):
         """Return the numbers of this moment: those of each member, and their sums.
 
         Legal in every state and on every thread.
+
+        Returns:
+            The statistics of each member, and their sums.
         """
         members = self._all()
         failures = [member.standing_failure for member in members]
@@ -384,7 +399,8 @@ class Fleet(NotCopied, ChatSignals):
         Raises:
             CallbackContextError: The call was made inside a receiver, and would wait for it.
             NotConnectedError: There was no login yet.
-            ArgumentTypeError, ArgumentValueError: As for :meth:`Chat.wait`.
+            ArgumentTypeError, ArgumentValueError: ``signals`` holds something that is no signal, or one that
+                no program can handle, or this is not the main thread; ``stop`` is no event.
         """
         check_fork()
         numbers, event = check_signals(signals), check_stop(stop)
@@ -476,7 +492,7 @@ class Fleet(NotCopied, ChatSignals):
 
     @property
     def is_closed(self) -> bool:
-        """Whether no member is connected."""
+        """Whether no member has a connection at the moment; the fleet itself may be open."""
         # Without the lock: a thread that forks asks.
         chats = [member.chat for member in list(self._members) if member.chat is not None]
         return all(chat._driver.is_closed for chat in chats)
@@ -633,7 +649,7 @@ class Fleet(NotCopied, ChatSignals):
             with self._lock:
                 self._changed.notify_all()
             driver = member.chat._driver
-            if driver.is_closed:  # meanwhile, when it was not told because the attempt was not over
+            if driver.is_closed:  # since the attempt began, when nobody was told because it was not over
                 self._closed(member, driver.core.closed_reason)
 
     # --- failures ---

@@ -39,6 +39,11 @@ class RequestRecord:
         attempt: 1, or more for a repetition.
         error: The class of the error that ended the request, an ApiError, or one of the application's own
             transport or file; None if there was a response.
+
+    Example:
+        >>> record = RequestRecord(method="GET", path="/users/{id}", url="/users/7", status=200, seconds=0.1)
+        >>> record.path, record.status
+        ('/users/{id}', 200)
     """
 
     method: str
@@ -58,8 +63,8 @@ class Observer:
     child goes on with it.
 
     **Threads.** Each method is called on the thread where the thing happens, and several threads may be in
-    one method at once. No lock of the package is held. A method that blocks holds up its own thread alone:
-    on a connection thread nothing is read and sent meanwhile, and the server may end the link. So return
+    one method at once. No lock of the package is held. A method that blocks holds up its own thread alone: on
+    a connection thread nothing is read and sent until it returns, and the server may end the link. So return
     soon. A call on a connection thread that would wait for this connection, such as ``chat.ping()``, raises
     CallbackContextError there; ``chat.logout()`` returns at once, without counts, and the connection ends
     once the method has returned. ``chat.statistics()``, ``chat.relogin()`` and sending are fine.
@@ -69,6 +74,17 @@ class Observer:
     **Errors.** An error that a method raises goes no further. The first error of each method is logged at
     ERROR, on logger ``connectycube``. KeyboardInterrupt on the main thread is passed on: it is meant for the
     program.
+
+    Example:
+        >>> class Counter(Observer):
+        ...     count = 0
+        ...     def request_finished(self, record):
+        ...         self.count += 1
+        >>> counter = Counter()
+        >>> with ConnectyCube(config=cube.config.replace(observer=counter)) as client:
+        ...     user = client.login(login="alice", password="a password")
+        >>> counter.count
+        1
     """
 
     def request_finished(self, record: RequestRecord) -> None:
@@ -96,7 +112,8 @@ class Observer:
         """An event was put into the queue for the receivers.
 
         Thread: the connection thread; for messages of history the thread that reads it; for events that were
-        read from the file of durable mode a dispatcher worker; for what a call causes the caller's thread.
+        read from the file of durable mode a dispatcher worker; for an event that a call causes the caller's
+        thread.
 
         Args:
             chat: The :class:`Chat`.

@@ -8,30 +8,22 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from .._checks import check_number, check_str
+from .._checks import check_number
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
 from .._not_copied import NotCopied
 from .._secrets import hides
 from ..config import Config
-from ..errors import ArgumentTypeError, ArgumentValueError, ChatError
-from ..models import (
-    Abandoned,
-    ChatState,
-    DialogRef,
-    Message,
-    Statistics,
-    SystemMessage,
-    User,
-)
+from ..errors import ChatError
+from ..models import Abandoned, ChatState, DialogRef, Message, Statistics, SystemMessage, User
 from ..models.users import check_user_id
 from . import iq_requests, outgoing
 from .activity import Activity
 from .beginning import check_since
 from .chat_signals import ChatSignals
 from .contacts import Contacts
-from .content import check_message, content_of
-from .credentials import SessionCredentials, resolve_credentials
+from .content import check_markable, content_of, dialog_of
+from .credentials import SessionCredentials, check_resource, resolve_credentials
 from .destinations import Destination, Destinations, room_of
 from .dialog_stream import DialogStream
 from .driver import Driver
@@ -44,7 +36,6 @@ from .known_dialogs import LookUp
 from .lease.exclusive import login_deadlines
 from .lease.lease import Lease, check_lease
 from .privacy import Privacy
-from .protocol import markup
 from .protocol.addresses import Addresses
 from .protocol.events import Credentials
 from .receivers import Receivers
@@ -69,17 +60,21 @@ class Chat(NotCopied, ChatSignals):
     code. Dispatcher workers call the receivers: all connections of a process share them, and at most
     ``Config.workers`` (default one) work for this one. All are daemons and end with the last ``logout()``.
 
-    **Callbacks.** Receivers are connected to signals, before or after login, and are called as
-    ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking
+    **Callbacks.** Receivers are connected to signals (:class:`ChatSignals`), before or after login, and are
+    called as ``receiver(chat, event)``: one at a time and in order within a conversation. Every blocking
     method is legal inside a receiver, except ``wait()`` and ``wait_until_idle()``, which raise at once.
     A receiver that raises is logged and reported to ``callback_failed``; the others still run. After a
-    transient error it runs again (:class:`Handling`); what is given up goes to ``receiver_gave_up``.
+    transient error it runs again (:class:`Handling`), or the event goes to ``receiver_gave_up``.
 
-    **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full,
-    typing, presence and activity events are merged; then the link is closed until the queue has fallen
-    to half (or a blocking call needs it), and the server sends again what was not queued.
+    **When receivers are slow** events wait in a bounded queue (``Config.limits``). When it is full, typing,
+    presence and activity events are merged; then the link is closed until the queue has fallen to half (or a
+    blocking call needs it), and the server sends the events that were not queued again.
 
-    **Signals** are attributes, listed in :class:`ChatSignals`: ``chat.message_received`` and its kind.
+    Example:
+        >>> @chat.message_received.connect
+        ... def answer(chat, message):
+        ...     chat.reply(message, f"you said {message.body}")
+        >>> handle = chat.send_private(bob_id, "Hello")
     """
 
     def __init__(
@@ -129,9 +124,8 @@ class Chat(NotCopied, ChatSignals):
     def fencing(self) -> int | None:
         """The number of the lease of ``login(exclusive=…)``, for writes of receivers; None without a lease.
 
-        It grows with each acquisition, so a database can refuse what an earlier holder writes. Inside a
-        receiver it is that of the connection which brought the event.
-        """
+        It grows with each acquisition, so a database can refuse the writes of an earlier holder. Inside a
+        receiver it is that of the connection which brought the event."""
         check_fork()
         return self._driver.fencing
 
@@ -190,13 +184,12 @@ class Chat(NotCopied, ChatSignals):
         check_fork()  # a child has a resource of its own
         lease = None if exclusive is None else check_lease("exclusive", exclusive)
         deadline, login_deadline = login_deadlines(timeout, self._config.timeouts.login, lease)
-        if resource is not None:
-            markup.check_text("resource", check_str("resource", resource, longest=1023))
+        check_resource(resource)
         begin_at = check_since(since, has_history=self._driver.has_history)
         name = f"{self._driver.name}-renewal"
         resolve = partial(resolve_credentials, user_id, password, self._session_credentials, name)
         if lease is not None:
-            # What is wrong is raised before the wait, and what has expired meanwhile is renewed after it.
+            # A wrong argument is an error before the wait; a token that has expired is renewed after it.
             resolve(deadline.within(self._config.timeouts.login))
         with self._driver.holding(lease, deadline) as hold:
             deadline = login_deadline()
@@ -218,7 +211,7 @@ class Chat(NotCopied, ChatSignals):
         """End the connection; keep the user and the receivers. (Guide: Disconnect from chat.)
 
         Until the time-out the server may acknowledge the messages already written, and receivers may handle
-        the events already queued. The counts of what remains are also logged at WARNING. Legal in every
+        the events already queued. The counts of all that remains are also logged at WARNING. Legal in every
         state, from every thread; never raises for a dead link. Inside a receiver it does not wait for
         receivers and does not count their events.
 
@@ -296,10 +289,13 @@ class Chat(NotCopied, ChatSignals):
         self._driver.wait_until_ready(Deadline.of(timeout, self._config.timeouts.login))
 
     def ping(self, timeout: float | None = None) -> float:
-        """Ask the server for an answer and return the seconds until it arrived. (XEP-0199.)
+        """Ask the server for an answer. (XEP-0199.)
 
         Args:
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Returns:
+            The seconds until it arrived.
 
         Raises:
             ChatTimeoutError: There was no answer in time, a reconnection included.
@@ -310,7 +306,7 @@ class Chat(NotCopied, ChatSignals):
         return iq_requests.ping(self._driver, self._addresses.host, deadline)
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
-        """Wait until the receivers have handled what is queued; after :meth:`ping`, all that was sent before.
+        """Wait until receivers have handled all queued events; after ``ping()``, all that were sent before.
 
         Args:
             timeout: Seconds; None is ``Config.timeouts.event``.
@@ -329,6 +325,9 @@ class Chat(NotCopied, ChatSignals):
 
         May be called from any thread, also without a login.
 
+        Returns:
+            The dead letters; empty if no receiver gave up.
+
         Raises:
             ChatError: There is no durable mode: ``Config.durable`` is not set.
         """
@@ -344,22 +343,22 @@ class Chat(NotCopied, ChatSignals):
     ) -> EventStream[Event_co]:
         """Return a stream of the signal's events from now on, for code that prefers a loop to callbacks.
 
-        Iterating yields each event. It ends when the time-out passes without an event, or with
-        ``logout()``. Close the stream, or use it in a ``with`` statement. Legal in every thread, also
-        inside a receiver: an event is there as soon as it is queued for the receivers. A stream may be made
-        before ``login()``, to miss nothing; waiting for its events without a login raises NotConnectedError.
+        Iterating ends when the time-out passes without an event, or with ``logout()``. Close the stream, or
+        use it in a ``with`` statement. Legal in every thread, also inside a receiver: an event is there as
+        soon as it is queued for the receivers. A stream may be made before ``login()``, to miss nothing.
 
         Args:
             signal: A signal of this connection.
             timeout: Seconds to wait for each event; None is ``Config.timeouts.event``.
 
+        Returns:
+            The stream. Waiting for its events without a login raises NotConnectedError.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: ``signal`` belongs to another connection, or ``timeout`` is
                 no number of seconds.
         """
-        if signal not in self._signals():
-            name = type(signal).__name__
-            raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
+        self._check_own(signal)
         seconds = self._config.timeouts.event if timeout is None else timeout
         seconds = check_number("timeout", seconds, least=0.0)
         stream: EventStream[Event_co] = self._driver.stream(EventStream, signal.name, seconds)
@@ -370,14 +369,17 @@ class Chat(NotCopied, ChatSignals):
     ) -> DialogStream:
         """Return a stream of a dialog's messages: the newest of history, then those that come, each once.
 
-        Also those of this user; ``message.own`` tells. Nothing is marked as read. Close the stream, or use it
-        in a ``with`` statement; iterating ends as that of :meth:`events`. Legal in every thread, also inside
-        a receiver.
+        Also those of this user (``message.own``). Nothing is marked as read. Close the stream, or use it
+        in a ``with`` statement. Iterating ends when the time-out passes without a message, or with
+        ``logout()``. Legal in every thread, also inside a receiver.
 
         Args:
-            dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
+            dialog: A Dialog or any DialogRef; or a dialog's id: then REST is asked for the dialog, once.
             history: The number of messages of history, at most 1,000.
             timeout: Seconds to wait for each message; None is ``Config.timeouts.event``.
+
+        Returns:
+            The stream.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or there is no REST session.
@@ -393,7 +395,7 @@ class Chat(NotCopied, ChatSignals):
         timeout: float | None = None,
         where: Callable[[Event_co], object] | None = None,
     ) -> Event_co:
-        """Wait for the signal's next event for which ``where(event)`` is true, and return it.
+        """Wait for the signal's next event for which ``where(event)`` is true.
 
         An event that arrives before this call is not seen; use :meth:`events` for that.
 
@@ -401,6 +403,9 @@ class Chat(NotCopied, ChatSignals):
             signal: A signal of this connection.
             timeout: Seconds; None is ``Config.timeouts.event``.
             where: Called in this thread with each event; None takes the first one.
+
+        Returns:
+            The event.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
@@ -426,7 +431,7 @@ class Chat(NotCopied, ChatSignals):
 
     @property
     def contacts(self) -> Contacts:
-        """The contact list: who sees whose presence. (RFC 6121.)"""
+        """The roster: contacts and presence subscriptions. (RFC 6121.)"""
         return self._contacts
 
     @property
@@ -517,10 +522,8 @@ class Chat(NotCopied, ChatSignals):
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The message could not be written to the file, and was not sent.
         """
-        dialog = DialogRef.private(check_user_id("user_id", user_id))
-        return self.send_message(
-            dialog, message, custom=custom, clean=clean, timeout=timeout, **more
-        )
+        to = DialogRef.private(check_user_id("user_id", user_id))
+        return self.send_message(to, message, custom=custom, clean=clean, timeout=timeout, **more)
 
     def reply(
         self,
@@ -551,9 +554,7 @@ class Chat(NotCopied, ChatSignals):
             SendQueueFullError: The outbound buffer had no room in time.
             DurableStoreError: The reply could not be written to the file, and was not sent.
         """
-        dialog = check_message(message).dialog
-        if dialog is None:
-            raise ArgumentValueError("message does not say which dialog it came from")
+        dialog = dialog_of(message)
         return self.send_message(dialog, reply, custom=custom, clean=clean, timeout=timeout, **more)
 
     def edit_message(
@@ -657,7 +658,7 @@ class Chat(NotCopied, ChatSignals):
         later.
 
         Args:
-            dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
+            dialog: A Dialog or any DialogRef; or a dialog's id: then REST is asked for the dialog, once.
             stop_after: Seconds until :meth:`send_stop_typing` follows by itself, counted from the newest
                 call, unless a message was sent since; None: it does not.
 
@@ -677,7 +678,7 @@ class Chat(NotCopied, ChatSignals):
         It is dropped while the link is down, as it would mean nothing later.
 
         Args:
-            dialog: A Dialog, any DialogRef, or the dialog's id, as for :meth:`send_message`.
+            dialog: A Dialog or any DialogRef; or a dialog's id: then REST is asked for the dialog, once.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog.
@@ -732,9 +733,8 @@ class Chat(NotCopied, ChatSignals):
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
-            StanzaError: The room refused this user. Its ``condition`` is "registration-required" if the user
-                is not in the dialog, "forbidden" if the user is banned, "item-not-found" if there is no
-                such room.
+            StanzaError: The room refused this user; ``condition`` is "registration-required" (not in the
+                dialog), "forbidden" (banned) or "item-not-found" (there is no such room).
             ChatTimeoutError: There was no answer in time, a reconnection included.
             NotConnectedError: The connection is closed, or was lost before the answer.
         """
@@ -769,6 +769,9 @@ class Chat(NotCopied, ChatSignals):
             dialog: The dialog, or its id.
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
 
+        Returns:
+            The ids.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: ``dialog`` is no dialog, or a private one.
             StanzaError: The server refused; its ``condition`` says why.
@@ -783,11 +786,14 @@ class Chat(NotCopied, ChatSignals):
     # --- who is active ---
 
     def last_activity(self, user_id: int | User, *, timeout: float | None = None) -> int:
-        """Return the seconds since a user was last active; 0 is now. (Guide: Last activity; XEP-0012.)
+        """Ask how long ago a user was last active. (Guide: Last activity; XEP-0012.)
 
         Args:
             user_id: The user, or their id.
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Returns:
+            The seconds since then; 0 is now.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``user_id`` is no user.
@@ -889,6 +895,5 @@ class Chat(NotCopied, ChatSignals):
         return None if self._user is None else self._user.id
 
     def _mark(self, name: str, message: Message) -> None:
-        if not check_message(message).id or not message.sender_id:
-            raise ArgumentValueError("message must have an id and a sender_id")
+        check_markable(message)
         self._driver.sender.send_later(lambda session, now: session.send_marker(name, message, now))

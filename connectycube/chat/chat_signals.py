@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ..errors import ArgumentTypeError
 from ..models import (
     CallbackFailure,
     ContactEvent,
@@ -40,7 +41,14 @@ Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[Any]]
 class ChatSignals:
     """The signals of one chat connection, as attributes; see :class:`Signal` for how to connect to one.
 
-    ``shared`` are signals of several chats: they are those of this one, too, and what is put around them.
+    Signals of a fleet are shared by the chats of its members.
+
+    Example:
+        >>> @chat.message_received.connect
+        ... def show(chat, message):
+        ...     print(message.body)
+        >>> show(chat, Message(body="Hello"))
+        Hello
     """
 
     def __init__(
@@ -158,6 +166,12 @@ class ChatSignals:
             self._check_open()
         self._managers.append(manager)
         return manager
+
+    def _check_own(self, signal: object) -> None:
+        """Raise unless ``signal`` is a signal of this connection."""
+        if signal not in self._signals():
+            name = type(signal).__name__
+            raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
 
     def _signals(self) -> list[Signal[Any]]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]

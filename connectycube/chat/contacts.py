@@ -35,6 +35,11 @@ class Contacts(NotCopied):
 
     Every method may be called from any thread, also inside a receiver. A method with a ``timeout`` waits for
     the server. The others return at once, and their stanzas wait while the link is down.
+
+    Example:
+        >>> chat.contacts.add(bob_id, name="Bob")
+        >>> [item.name for item in chat.contacts.list()]
+        ['Bob']
     """
 
     def __init__(self, config: Config, driver: Driver, addresses: Addresses) -> None:
@@ -50,6 +55,9 @@ class Contacts(NotCopied):
 
         Args:
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Returns:
+            The contacts, those included who have not answered yet.
 
         Raises:
             StanzaError: The server refused; its ``condition`` says why.

@@ -14,7 +14,7 @@ from ..models.messages import check_content, check_more, forwarded
 from .ids import check_new_id
 from .protocol import markup
 
-__all__ = ["check_message", "content_of", "dialog_id_of", "message_id_of"]
+__all__ = ["check_markable", "content_of", "dialog_id_of", "dialog_of", "message_id_of"]
 
 _ARGUMENTS = {
     **{name: name for name in ("custom", "clean", "timeout")},
@@ -63,6 +63,20 @@ def check_message(message: object) -> Message:
     if not isinstance(message, Message):
         raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
     return message
+
+
+def dialog_of(message: object) -> DialogRef:
+    """Return the dialog that a message came from."""
+    dialog = check_message(message).dialog
+    if dialog is None:
+        raise ArgumentValueError("message does not say which dialog it came from")
+    return dialog
+
+
+def check_markable(message: object) -> None:
+    """Raise unless ``message`` is a Message that a marker can name: one with an id and a sender."""
+    if not check_message(message).id or not check_message(message).sender_id:
+        raise ArgumentValueError("message must have an id and a sender_id")
 
 
 def message_id_of(message: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from .._checks import repr_of
+from .._checks import check_str, repr_of
 from .._deadline import Deadline
 from .._secrets import Secret, check_secret
 from ..errors import (
@@ -22,10 +22,18 @@ from ..errors import (
 from ..models import User
 from ..models.users import check_user_id
 from .link import AttemptCancelled, Waker, run_in_thread
+from .protocol import markup
 from .protocol.core import Core
 from .protocol.events import Credentials
 
-__all__ = ["LoginPlan", "SessionCredentials", "plan_attempt", "renewed", "resolve_credentials"]
+__all__ = [
+    "LoginPlan",
+    "SessionCredentials",
+    "check_resource",
+    "plan_attempt",
+    "renewed",
+    "resolve_credentials",
+]
 
 SessionCredentials = Callable[["Secret | None", "float | None"], "tuple[User, Secret]"]
 """A function of a refused token (or None) and a time-out in seconds; it returns the session's user and token.
@@ -35,6 +43,12 @@ It renews the session first if the session has expired, or if its token is the r
 
 _PERMANENT = (ArgumentTypeError, ArgumentValueError, ApiAuthenticationError, PermissionDeniedError)
 """The errors of a renewal after which no later attempt would succeed: there is no session any more."""
+
+
+def check_resource(resource: object) -> None:
+    """Raise unless ``resource`` is None or can be the resource of a JID. (RFC 7622, 3.4.)"""
+    if resource is not None:
+        markup.check_text("resource", check_str("resource", resource, longest=1023))
 
 
 def resolve_credentials(

@@ -25,8 +25,14 @@ class DialogStream(EventStream[Message]):
     """The messages of one dialog; ``chat.follow(…)`` makes it.
 
     Iterating yields each :class:`Message`, in order: those of history first, then those of others, of this
-    user's other devices and, once the server has them, of this connection; ``own`` tells whose they are. It
-    ends as an :class:`EventStream` does.
+    user's other devices and, once the server has them, of this connection; ``message.own`` tells them apart.
+    Iterating ends when the time-out passes without a message, or with ``logout()``.
+
+    Example:
+        >>> message = cube.messages.create(group, "Hello all")
+        >>> with chat.follow(group, history=10) as messages:
+        ...     print(messages.next().body)
+        Hello all
     """
 
     def __init__(

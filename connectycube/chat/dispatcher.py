@@ -188,7 +188,7 @@ class Dispatcher:
         """Wait until no worker but the calling one has a task; return whether that is so.
 
         Workers without a task that no other dispatcher needs have then ended. It returns False at the
-        deadline, and when ``start()`` is called meanwhile.
+        deadline, and when ``start()`` is called during the wait.
         """
         with self._lock:
             self._room.wait_for(

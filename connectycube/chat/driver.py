@@ -521,7 +521,7 @@ class Driver:
             return
         self.check_may_wait()
         with self._mutex:
-            core = self.core  # the same one at the end, also if the process forks meanwhile
+            core = self.core  # the same one at the end, also if the process forks during the wait
             core.hold_link(time.monotonic())
             self.after_command()
         try:
@@ -697,13 +697,13 @@ class Driver:
             self.after_command()
 
     def _leave_in_file(self, queue_key: Hashable) -> None:
-        with self._mutex:  # no event is queued meanwhile, which would be before these
+        with self._mutex:  # no newer event may be queued before these
             self._router.leave_in_file(queue_key)
 
     def _read_back(self, conversation: str) -> None:
         """Queue the next events of a conversation that stayed in the durable store."""
         try:
-            with self._mutex:  # no event is committed meanwhile, which could be queued before these
+            with self._mutex:  # no newer event may be committed and queued first
                 self._router.read_back(conversation)
         except DurableStoreError as error:
             self._fail(error)
@@ -797,7 +797,7 @@ class Driver:
                     self._hand_over()
             return
         with self._mutex:
-            # Another thread may have closed the connection meanwhile, or started another run.
+            # Since then another thread may have closed the connection, or started another run.
             if run.generation != self._generation or not self.core.wants_link:
                 link.close()
                 return

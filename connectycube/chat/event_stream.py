@@ -32,6 +32,12 @@ class EventStream(NotCopied, Generic[Event_co]):
     time-out passes without an event, or with the connection's ``logout()``; if the connection fails for good,
     the reason is raised. A stream may be made before ``login()``, but not waited for. Use it in a ``with``
     statement, in any one thread at a time, also inside a callback.
+
+    Example:
+        >>> with chat.events(chat.message_sent) as events:
+        ...     handle = chat.send_private(bob_id, "Hello")
+        ...     print(events.next().message.body)
+        Hello
     """
 
     def __init__(
@@ -65,6 +71,9 @@ class EventStream(NotCopied, Generic[Event_co]):
         Args:
             timeout: Seconds; None is the time-out of the stream.
             where: Called in this thread with each event; None takes the first one.
+
+        Returns:
+            The event.
 
         Raises:
             ArgumentTypeError: ``where`` cannot be called with an event.
@@ -108,7 +117,10 @@ class EventStream(NotCopied, Generic[Event_co]):
         return not self._events and not self._ended
 
     def close(self) -> None:
-        """Collect no more events."""
+        """Collect no more events; those that were collected can still be read.
+
+        May be called from any thread, and more than once.
+        """
         check_fork()
         self._forget(self)
         self.end(None)

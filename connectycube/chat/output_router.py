@@ -171,6 +171,8 @@ class OutputRouter:
         try:
             self._durability.withdraw(_entries_of(rejected, entries))
         except DurableStoreError as error:
+            # The rows stay in the file, so the server must not send the events again: the connection has
+            # to end.
             core.fail(rejected, error)
         else:
             core.overflowed(rejected, self.overflow_error(), time.monotonic())
@@ -186,6 +188,8 @@ class OutputRouter:
         for output in outputs:
             if not isinstance(output, Delivery):
                 self._routes[type(output)](core, output)
+            # The server, or history, has these still. All others (states, failures) exist here alone, so
+            # receivers get them.
             elif output.sequence is not None or output.key is not None:
                 lost.append(output)
             else:

@@ -50,6 +50,11 @@ class Privacy(NotCopied):
 
     Every method may be called from any thread, also inside a receiver. Changes by one ``Chat`` wait for each
     other. If two devices change one list at the same time, the later change wins.
+
+    Example:
+        >>> chat.privacy.block(bob_id)
+        >>> bob_id in chat.privacy.blocked()
+        True
     """
 
     def __init__(self, config: Config, driver: Driver, addresses: Addresses) -> None:
@@ -118,10 +123,13 @@ class Privacy(NotCopied):
                 self._write(names.default, left, names, deadline)
 
     def blocked(self, *, timeout: float | None = None) -> tuple[int, ...]:
-        """Return the ids of the users whom the default list denies; () without a default list.
+        """Return the ids of the users whom the default list denies.
 
         Args:
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Returns:
+            The ids; empty without a default list.
 
         Raises:
             StanzaError: The server refused; its ``condition`` says why.
@@ -142,6 +150,9 @@ class Privacy(NotCopied):
         Args:
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
 
+        Returns:
+            The names of all lists, of the default list and of the active one.
+
         Raises:
             StanzaError: The server refused; its ``condition`` says why.
             ChatTimeoutError: The server did not answer in time, a reconnection included.
@@ -157,6 +168,9 @@ class Privacy(NotCopied):
         Args:
             name: The name of the list.
             timeout: Seconds for the call, a reconnection included; None is ``Config.timeouts.iq``.
+
+        Returns:
+            The rules; rules about others than users are left out.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
@@ -312,7 +326,7 @@ class Privacy(NotCopied):
     def _write(
         self, name: str, rules: Sequence[Rule], names: PrivacyListNames, deadline: Deadline
     ) -> None:
-        """Give a list its rules; ConnectyCube wants the default one declined meanwhile."""
+        """Give a list its rules; ConnectyCube wants the default one declined for that time."""
         payload = encode_rules(name, rules)
         if names.default != name:
             self._driver.request("set", None, payload, deadline)

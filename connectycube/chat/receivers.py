@@ -399,7 +399,7 @@ class Receivers:
         """Note in the store what was done; return when to go on, or None if the event is handled."""
         connected = {connection.name for connection in connections}
         for name in progress.failures.keys() - connected:
-            del progress.failures[name]  # it was disconnected meanwhile
+            del progress.failures[name]  # it was disconnected since
         if progress.is_cut_off:
             self._note_done(entry, progress)
             return Again(_UNTIL_CLOSED, partial(self._go_on, delivery, entry, progress, hold))

@@ -39,7 +39,7 @@ class _Waiter:
     """
 
     def __init__(self, core: Core) -> None:
-        self._core = core  # the same one at the end, also if the process forks meanwhile
+        self._core = core  # the same one at the end, also if the process forks during the wait
         # It wakes the thread with one lock, a Future with six. Looked up here: gevent may replace the class
         # later than this module is imported.
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()

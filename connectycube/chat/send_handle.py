@@ -39,13 +39,18 @@ class Callbacks(Protocol):
 class SendHandle(NotCopied, Future[Sent]):
     """The outcome of a message: sent, failed or unknown; a ``concurrent.futures.Future``.
 
-    *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'.
-    ``id`` is the message's id, the same at the server, at the recipient and in history; an edit or a
-    deletion has one of its own. ``message`` is what was sent, ``server_copy`` a group message as its room
+    *Sent* means that the server has acknowledged the message (XEP-0198), the guide's status 'sent'. ``id`` is
+    the message's id, the same at the server, at the recipient and in history; an edit or a deletion has one
+    of its own. ``message`` is the message as it was sent, ``server_copy`` a group message as its room
     reflected it, or None. Every method may be called from any thread, also inside a callback.
 
     ``concurrent.futures.wait``, ``as_completed`` and ``asyncio.wrap_future`` take handles. ``cancel()``
     returns False: a message cannot be taken back.
+
+    Example:
+        >>> handle = chat.send_private(bob_id, "Hello")
+        >>> handle.result().body, handle.done()
+        ('Hello', True)
     """
 
     # There may be many handles, and few are waited for. So what is Future's own, a lock among it, is made
@@ -106,7 +111,11 @@ class SendHandle(NotCopied, Future[Sent]):
         return vars(self)[name]
 
     def done(self) -> bool:
-        """Whether the outcome is known (or known to be unknowable)."""
+        """Return at once whether the outcome is known.
+
+        Returns:
+            Whether it is: sent, failed, or known to be unknowable.
+        """
         check_fork()
         return self._is_done
 
@@ -115,6 +124,9 @@ class SendHandle(NotCopied, Future[Sent]):
 
         Args:
             timeout: Seconds to wait; None is ``Config.timeouts.acknowledgement``.
+
+        Returns:
+            The message.
 
         Raises:
             ChatTimeoutError: The time-out has passed. The message is still on its way.
@@ -130,10 +142,13 @@ class SendHandle(NotCopied, Future[Sent]):
         return self.message
 
     def exception(self, timeout: float | None = None) -> Exception | None:
-        """Wait for the outcome and return its error, or None if the message was sent.
+        """Wait for the outcome and return its error.
 
         Args:
             timeout: Seconds to wait; None is ``Config.timeouts.acknowledgement``.
+
+        Returns:
+            The error that :meth:`result` raises; None if the message was sent.
 
         Raises:
             ChatTimeoutError: The time-out has passed. The message is still on its way.
@@ -153,6 +168,9 @@ class SendHandle(NotCopied, Future[Sent]):
 
         If the outcome is known already, ``callback`` is called at once in this thread. An exception in it
         is logged, reported to ``chat.callback_failed`` in the same thread, and goes no further.
+
+        Args:
+            callback: A function that takes the handle.
 
         Raises:
             ArgumentTypeError: ``callback`` cannot be called with a handle, or is a coroutine function or a

@@ -77,11 +77,17 @@ class Connection:
 class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
     """A kind of event of one chat connection; connect a receiver with ``signal.connect``.
 
-    Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which
-    they were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be
-    connected at any time from any thread, and survive reconnections. ``connect`` works as a decorator and
-    returns the receiver. It refuses what could not be called like this, and what would not run: coroutine
-    functions and generator functions. ``event`` is the class of its events.
+    Receivers are called as ``receiver(chat, event)`` with one frozen event object, in the order in which they
+    were connected, on a dispatcher worker. They are held strongly unless ``weak=True``, may be connected at
+    any time from any thread, and survive reconnections. ``connect`` works as a decorator and returns the
+    receiver. It refuses an object that cannot be called like this, and functions that would not run:
+    coroutine functions and generator functions. ``event`` is the class of its events.
+
+    Example:
+        >>> @chat.message_received.connect(where=lambda message: not message.own)
+        ... def show(chat, message):
+        ...     print(message.body)
+        >>> chat.message_received.disconnect(show)
     """
 
     set_class = _InOrder  # type: ignore[assignment]
@@ -145,7 +151,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
                 the receiver counts as having raised.
             key: The receiver's name in this signal; it replaces an earlier receiver of the same key, but not
                 one of another ``sender``. Without a key the name is that of the module and of the function.
-            handling: What follows when the receiver raises; None is ``Config.handling``.
+            handling: When the receiver runs again after it raised; None is ``Config.handling``.
             sender: The chat whose events it gets; by default every chat's.
             weak: Whether to hold the receiver by a weak reference, so that it goes with its object.
 
@@ -220,13 +226,27 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
                 self._disconnect(other, ANY_ID if is_for_all else sender_id)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = blinker.ANY) -> None:
-        """Call ``receiver`` no longer; one that is not connected is ignored."""
+        """Call a receiver no longer; one that is not connected is ignored.
+
+        May be called from any thread. A call that runs already goes on.
+
+        Args:
+            receiver: The receiver, as it was given to ``connect``.
+            sender: The chat to whose events it was connected with ``sender=``; by default every chat.
+        """
         check_fork()
         with self._lock:
             super().disconnect(receiver, sender)
 
     def receivers_for(self, sender: Any) -> Iterator[Callable[..., Any]]:  # type: ignore[override]
-        """Yield the receivers that are connected now, in their order."""
+        """Return the receivers that are connected now, in their order.
+
+        Args:
+            sender: The chat whose events they get.
+
+        Returns:
+            An iterator over the receivers.
+        """
         return iter([connection.receiver for connection in self.connections_for(sender)])
 
     def connections_for(self, sender: Any) -> tuple[Connection, ...]:
@@ -259,7 +279,10 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         )
 
     def disconnect_all(self) -> None:
-        """Disconnect every receiver."""
+        """Disconnect every receiver; calls that run already go on.
+
+        May be called from any thread.
+        """
         check_fork()
         with self._lock:
             self._alike = None

@@ -133,7 +133,7 @@ def clock(context: click.Context) -> None:
 @click.argument("seconds", type=click.FloatRange(min=0))
 @pass_shell
 def advance(shell: Shell, seconds: float) -> None:
-    """Move the clock forward by SECONDS; what becomes due meanwhile happens."""
+    """Move the clock forward by SECONDS; everything that becomes due happens."""
     found = _ask(shell, "POST", "clock/advance", {"seconds": seconds})
     shell.output.show(found, _clock(found))
 

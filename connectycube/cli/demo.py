@@ -1,7 +1,7 @@
 """Watch two people talk through the SDK, on an emulator of the service, for a few seconds.
 
 Alice writes; Bob is a bot whose registered callback answers. In between Alice's link is cut, and the line
-that she writes meanwhile arrives all the same. At the end the history is read back over REST. Every event
+that she writes in that time arrives all the same. At the end the history is read back over REST. Every event
 is printed as it happens, with its time and its user. The exit code is 0 if every message arrived.
 """
 

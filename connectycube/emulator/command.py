@@ -36,6 +36,14 @@ class CommandNotRunError(OSError):
 
     Attributes:
         status: The exit status that a shell has in this case: 127 if there is no such command, or 126.
+
+    Example:
+        >>> from connectycube.emulator import CommandNotRunError, Emulator, run_command
+        >>> try:
+        ...     run_command(["no-such-command"], Emulator())
+        ... except CommandNotRunError as error:
+        ...     print(error.status)
+        127
     """
 
     def __init__(self, name: str, cause: OSError) -> None:

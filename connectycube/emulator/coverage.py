@@ -25,7 +25,20 @@ State = Literal["implemented", "inferred", "missing"]
 
 @frozen
 class Entry:
-    """One endpoint or stanza; ``note`` names the inferred part, or the emulator's substitute."""
+    """One endpoint or stanza of the service's documentation, and how much of it the emulator does.
+
+    Args:
+        wire: "REST" or "chat".
+        name: The method and path of the endpoint, or a description of the stanza.
+        state: "implemented", "inferred" (implemented, but the documentation leaves a part of it open) or
+            "missing".
+        note: The part that is inferred, or the emulator's substitute.
+
+    Example:
+        >>> from connectycube.emulator import coverage
+        >>> {entry.wire for entry in coverage() if entry.state == "missing"} == {"REST", "chat"}
+        True
+    """
 
     wire: Literal["REST", "chat"]
     name: str

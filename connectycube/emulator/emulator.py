@@ -65,7 +65,7 @@ class Emulator:
         websocket_port: The port of the chat server over WebSocket.
         https_port: The port of the REST API over HTTPS.
         storage_https_port: The port of the storage bucket over HTTPS.
-        control_port: The port of the control API, on 127.0.0.1 whatever ``host`` is.
+        control_port: The port of the control API, always on 127.0.0.1.
         ui_port: The port of the page with which people look at the emulator, on 127.0.0.1 as well; None, the
             default, for no page.
         control_token: The token that requests to the control API must have; a random one by default.
@@ -76,11 +76,19 @@ class Emulator:
             a kill of the process, and one emulator at a time may use it. Without it the state is in memory,
             and the bytes of files are in a temporary folder until the emulator stops.
         clock: An object with ``time()``, which returns unix seconds; the machine's clock by default.
-        **behaviour: Fields of ``Settings``, such as ``room_echo=False``.
+        **behaviour: Switches, such as ``room_echo=False``; ``connectycube.emulator.SWITCHES`` lists them.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
         ArgumentValueError: An argument has a value that is not allowed.
+
+    Example:
+        >>> from connectycube.emulator import Emulator
+        >>> with Emulator() as emulator:
+        ...     alice = emulator.add_user("alice", "a password")
+        ...     with ConnectyCube(config=emulator.config()) as cube:
+        ...         print(cube.login(login="alice", password="a password").id == alice)
+        True
     """
 
     @confined
@@ -339,7 +347,10 @@ class Emulator:
     def ca_file(self) -> str:
         """The file with the certificate authority that clients have to trust.
 
-        The file exists while the emulator runs. Before the first start the property raises RuntimeError.
+        The file exists while the emulator runs.
+
+        Raises:
+            RuntimeError: The emulator has not been started.
         """
         if self._directory is None:
             raise RuntimeError("the emulator has not been started")
@@ -523,7 +534,7 @@ class Emulator:
     def add_messages(self, dialog_id: str, messages: Iterable[Mapping[str, Any]]) -> list[str]:
         """Add messages to a dialog's history, all or none; no client is told.
 
-        The service handles no request meanwhile, which is some seconds for 100,000 messages.
+        The service handles no request until it returns, which is some seconds for 100,000 messages.
 
         Args:
             dialog_id: The dialog's id.
@@ -652,7 +663,7 @@ class Emulator:
     ) -> bool:
         """Remove a user from a dialog and its room, and keep the user out (status 301).
 
-        Until ``unban`` the user cannot join the room, write or receive in it, whatever is done over REST.
+        Until ``unban`` the user cannot join the room, write or receive in it; no call of REST changes that.
 
         Args:
             dialog_id: The id of a group, public or broadcast dialog.

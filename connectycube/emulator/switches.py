@@ -41,7 +41,19 @@ class Form:
 
 @frozen(kw_only=True)
 class Switch:
-    """One row of the table of switches."""
+    """One row of the table of switches: a way in which the emulator can behave differently.
+
+    Args:
+        name: The name of the keyword argument of ``Emulator``.
+        default: The value without it.
+        meaning: The meaning, as a sentence.
+        form: The checks of the value, and how it is written as text.
+
+    Example:
+        >>> from connectycube.emulator import SWITCHES
+        >>> SWITCHES["room_echo"].default
+        True
+    """
 
     name: str
     default: Any

@@ -41,7 +41,15 @@ Codec = Callable[[str, Any], Any]
 
 
 class Serializable:
-    """A model that can be written as a dictionary and read back."""
+    """A model that can be written as a dictionary and read back, for queues, files and other languages.
+
+    Example:
+        >>> data = Typing(user_id=7).to_dict()
+        >>> data
+        {'schema': 1, 'model': 'Typing', 'user_id': 7}
+        >>> Typing.from_dict(data)
+        Typing(user_id=7)
+    """
 
     __slots__ = ()
 
@@ -82,6 +90,9 @@ class Serializable:
 
         Args:
             data: The dictionary, also after a way through JSON.
+
+        Returns:
+            The model, equal to the one that was written.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: It is no dictionary of this model, it has another schema,

@@ -21,7 +21,18 @@ __all__ = [
 
 @frozen(kw_only=True, slots=True)
 class Contact:
-    """A contact in an address book: a phone number, and the name that the user gave it."""
+    """A contact in an address book. (Guide: Address book.)
+
+    Args:
+        phone: The phone number, as the user's device has it.
+        name: The name that the user gave the contact.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> result = cube.address_book.upload([Contact(phone="+49151000001", name="Bob")])
+        >>> [contact.name for contact in cube.address_book.get()]
+        ['Bob']
+    """
 
     phone: str | None = wire("phone", as_string)
     name: str | None = wire("name", as_string)
@@ -29,7 +40,14 @@ class Contact:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Contact:
-        """Decode the service's contact."""
+        """Decode the service's contact.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The contact; an attribute that cannot be read is None.
+        """
         return read(cls, data)
 
 
@@ -41,10 +59,20 @@ def _rejected(value: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
 
 @frozen(kw_only=True, slots=True)
 class AddressBookResult:
-    """What an upload of contacts changed.
+    """The changes that an upload of contacts made. (Guide: Address book.)
 
-    ``created``, ``updated`` and ``deleted`` are numbers of contacts. ``rejected`` holds the service's
-    reasons by the contact's place, counted from 0, in the upload.
+    Args:
+        created: The number of new contacts.
+        updated: The number of contacts with a new name.
+        deleted: The number of contacts that were deleted.
+        rejected: The service's reasons for the contacts that it refused, by the place of the contact in the
+            upload, counted from 0.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> result = cube.address_book.upload([Contact(phone="+49151000002", name="Carol")])
+        >>> result.created, dict(result.rejected)
+        (1, {})
     """
 
     created: int = wire("created", as_int, default=0)
@@ -55,7 +83,14 @@ class AddressBookResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AddressBookResult:
-        """Decode the service's answer to an upload."""
+        """Decode the service's answer to an upload.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The result; counts that the service left out are 0.
+        """
         rejected = as_mapping(data.get("rejected")) or {}
         return read(cls, {**data, "rejected": rejected})
 
@@ -64,10 +99,19 @@ class AddressBookResult:
 class ContactListItem(Serializable):
     """A contact in the roster. (RFC 6121, section 2.1; a :class:`Contact` is in an address book.)
 
-    ``subscription`` says who gets whose presence: "to" (this user gets the contact's), "from" (the contact
-    gets this user's), "both" or "none"; in ``contact_list_changed`` also "remove": it is no contact any
-    more. ``pending`` means that this user has asked and the contact has not answered. ``name`` and
-    ``groups`` are this user's own words.
+    Args:
+        user_id: The id of the contact.
+        subscription: The users who get presence: "to" (this user gets that of the contact), "from" (the
+            contact gets that of this user), "both" or "none"; in ``contact_list_changed`` also "remove": the
+            contact was removed.
+        pending: Whether this user has asked and the contact has not answered yet.
+        name: The name that this user gave the contact.
+        groups: The groups in which this user keeps the contact.
+
+    Example:
+        >>> chat.contacts.add(bob_id, name="Bob")
+        >>> [(item.name, item.pending) for item in chat.contacts.list()]
+        [('Bob', True)]
     """
 
     user_id: int
@@ -79,11 +123,17 @@ class ContactListItem(Serializable):
 
 @frozen(slots=True)
 class PrivacyItem:
-    """One rule of a privacy list, about the user ``user_id``: ``action`` is "deny" or "allow".
+    """One rule of a privacy list, about one user. (XEP-0016; guide: Block user.)
 
-    A ``mutual`` rule holds both ways: this user cannot write to a user who is denied either.
+    Args:
+        user_id: The id of the user.
+        action: "deny" or "allow".
+        mutual: Whether the rule holds both ways: this user cannot write to a user who is denied either.
 
-    (Guide: Block user.)
+    Example:
+        >>> chat.privacy.create("work", [PrivacyItem(bob_id, action="deny")])
+        >>> [item.action for item in chat.privacy.get("work")]
+        ['deny']
     """
 
     user_id: int
@@ -95,8 +145,15 @@ class PrivacyItem:
 class PrivacyListNames:
     """The names of all privacy lists of a user. (XEP-0016, 2.3.)
 
-    ``default`` is the list in force, ``active`` the list that this connection has chosen instead; either may
-    be None.
+    Args:
+        default: The list in force for all connections; None if there is none.
+        active: The list that this connection has chosen instead; None if it has chosen none.
+        names: The names of all lists.
+
+    Example:
+        >>> chat.privacy.create("home", [PrivacyItem(bob_id)])
+        >>> "home" in chat.privacy.names().names
+        True
     """
 
     default: str | None = field(default=None)

@@ -15,9 +15,22 @@ __all__ = ["CustomObject"]
 
 @frozen(kw_only=True, slots=True)
 class CustomObject:
-    """A record of one of the application's classes; times are aware datetimes.
+    """A record of one of the application's classes; times are aware datetimes. (Guide: Custom data.)
 
-    ``fields`` are the application's own, the other attributes the service's.
+    Args:
+        class_name: The name of the class.
+        id: The id of the record.
+        parent_id: The id of another record, or None.
+        user_id: The id of the owner.
+        permissions: The rights of others, if the service was asked for them.
+        created_at: When the record was made.
+        updated_at: When the record last changed.
+        fields: The application's own fields.
+
+    Example:
+        >>> record = cube.custom_objects.create("Movie", {"title": "Alien", "year": 1979})
+        >>> record.fields["title"]
+        'Alien'
     """
 
     class_name: str | None = field(default=None)
@@ -31,6 +44,14 @@ class CustomObject:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], class_name: str | None = None) -> CustomObject:
-        """Decode the service's record of a class."""
+        """Decode the service's record of a class.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+            class_name: The name of the class, which the record does not hold.
+
+        Returns:
+            The record; its keys that are not the service's own are ``fields``.
+        """
         record = read(cls, data, into="fields", class_name=class_name)
         return evolve(record, parent_id=record.parent_id or None)  # "" says the same as null

@@ -37,7 +37,12 @@ __all__ = [
 
 
 class ChatState(enum.Enum):
-    """The states of a chat connection, in the guide's words. (Guide: Connect to chat.)"""
+    """The states of a chat connection, in the guide's words. (Guide: Connect to chat.)
+
+    Example:
+        >>> chat.state is ChatState.READY
+        True
+    """
 
     # That of Enum is a function in Python, and each message asks whether the state is ready.
     __hash__ = object.__hash__
@@ -56,7 +61,20 @@ class ChatState(enum.Enum):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class StateChange(Serializable):
-    """The connection went from ``previous`` to ``state``; ``reason`` is the error behind it, or None."""
+    """The connection entered another state. (Guide: Connect to chat.)
+
+    Args:
+        state: The new state.
+        previous: The state before.
+        reason: The error behind it; None if there is none.
+
+    Example:
+        >>> @chat.state_changed.connect
+        ... def show(chat, change):
+        ...     print(change.previous.name, "->", change.state.name)
+        >>> show(chat, StateChange(state=ChatState.RESUMED, previous=ChatState.AUTHENTICATED))
+        AUTHENTICATED -> RESUMED
+    """
 
     state: ChatState
     previous: ChatState
@@ -65,7 +83,21 @@ class StateChange(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class MessageSent(Serializable):
-    """The server has acknowledged a message of this connection: the guide's status 'sent'."""
+    """The server has acknowledged a message of this connection: the guide's status 'sent'. (XEP-0198.)
+
+    Args:
+        message_id: The id of the message.
+        dialog: Where it was sent.
+        message: The message as it was sent.
+
+    Example:
+        >>> @chat.message_sent.connect
+        ... def note(chat, sent):
+        ...     print("sent:", sent.message.body)
+        >>> message = Message(body="Hello")
+        >>> note(chat, MessageSent(message_id="5f" * 12, dialog=group, message=message))
+        sent: Hello
+    """
 
     message_id: str
     dialog: DialogRef
@@ -79,9 +111,23 @@ class MessageSent(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class MessageFailure(Serializable):
-    """A message of this connection was refused, or its outcome cannot be known: ``error`` says which.
+    """A message of this connection was refused, or its outcome cannot be known.
 
-    ``condition`` and ``text`` are the condition (RFC 6120) and text of the refusal, if there was one.
+    Args:
+        message_id: The id of the message.
+        dialog_id: The id of its dialog; None for a private message sent without one.
+        error: Which of the two, and why; the same that ``handle.result()`` raises.
+        user_id: The id of the recipient of a private or a system message.
+        condition: The condition of the refusal (RFC 6120, 8.3.3); None if there was none.
+        text: The peer's text of the refusal; None if there was none.
+
+    Example:
+        >>> @chat.message_failed.connect
+        ... def warn(chat, failure):
+        ...     print("not sent:", failure.error)
+        >>> error = OutcomeUnknownError("the link ended")
+        >>> warn(chat, MessageFailure(message_id="5f" * 12, dialog_id=None, error=error))
+        not sent: the link ended
     """
 
     message_id: str
@@ -94,9 +140,19 @@ class MessageFailure(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class MessageStatus(Serializable):
-    """User ``user_id`` has received or read message ``message_id``. (XEP-0333.)
+    """A user has received or read a message; the signal says which of the two. (XEP-0333.)
 
-    ``dialog_id`` is None where the peer did not name the dialog.
+    Args:
+        user_id: The id of the user.
+        message_id: The id of the message.
+        dialog_id: The id of the dialog; None where the peer did not name it.
+
+    Example:
+        >>> @chat.message_read.connect
+        ... def tick(chat, status):
+        ...     print("user", status.user_id, "has read", status.message_id)
+        >>> tick(chat, MessageStatus(user_id=7, message_id="a1"))
+        user 7 has read a1
     """
 
     user_id: int
@@ -106,7 +162,19 @@ class MessageStatus(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class Typing(Serializable):
-    """User ``user_id`` started or stopped typing; ``dialog_id`` is None in a private dialog. (XEP-0085.)"""
+    """A user started or stopped typing; the signal says which of the two. (XEP-0085.)
+
+    Args:
+        user_id: The id of the user.
+        dialog_id: The id of the dialog; None in a private dialog.
+
+    Example:
+        >>> @chat.typing_started.connect
+        ... def show(chat, typing):
+        ...     print("user", typing.user_id, "is typing")
+        >>> show(chat, Typing(user_id=7))
+        user 7 is typing
+    """
 
     user_id: int
     dialog_id: str | None = field(default=None)
@@ -114,11 +182,25 @@ class Typing(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class MessageEdit(Serializable):
-    """User ``user_id`` gave message ``message_id`` a new ``body``. (Guide: Edit messages; XEP-0308.)
+    """A user gave a message a new body. (Guide: Edit messages; XEP-0308.)
 
-    ``is_last`` says whether it is the dialog's last message, ``own`` that another device of this user edited
-    it. ``dialog`` is where a reply goes. ``by_author`` says whether this user sent the message: any user of a
-    dialog can claim to edit it (XEP-0308, 3). It is None if this connection has not seen the message.
+    Args:
+        user_id: The id of the user.
+        message_id: The id of the message.
+        body: The new body.
+        dialog: The dialog of the message, where a reply goes.
+        is_last: Whether it is the last message of the dialog; None if the peer did not say it.
+        own: Whether another device of this user edited it.
+        by_author: Whether this user sent the message: any user of a dialog can claim to edit it (XEP-0308,
+            3). None if this connection has not seen the message.
+
+    Example:
+        >>> @chat.message_edited.connect
+        ... def replace(chat, edit):
+        ...     if edit.by_author is not False:
+        ...         print("now:", edit.body)
+        >>> replace(chat, MessageEdit(user_id=7, message_id="a1", body="Hello all", dialog=group))
+        now: Hello all
     """
 
     user_id: int
@@ -137,11 +219,22 @@ class MessageEdit(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class MessageDeletion(Serializable):
-    """User ``user_id`` deleted message ``message_id`` for everybody. (Guide: Delete messages.)
+    """A user deleted a message for everybody. (Guide: Delete messages.)
 
-    ``own`` says that another device of this user deleted it. ``by_author`` says whether this user sent the
-    message: any user of a dialog can claim to delete it. It is None if this connection has not seen the
-    message.
+    Args:
+        user_id: The id of the user.
+        message_id: The id of the message.
+        dialog: The dialog of the message.
+        own: Whether another device of this user deleted it.
+        by_author: Whether this user sent the message: any user of a dialog can claim to delete it. None if
+            this connection has not seen the message.
+
+    Example:
+        >>> @chat.message_deleted.connect
+        ... def remove(chat, deletion):
+        ...     print("removed:", deletion.message_id)
+        >>> remove(chat, MessageDeletion(user_id=7, message_id="a1", dialog=group))
+        removed: a1
     """
 
     user_id: int
@@ -158,9 +251,22 @@ class MessageDeletion(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class ReactionChange(Serializable):
-    """User ``user_id`` added reactions to message ``message_id``, or removed some. (Guide: Reactions.)
+    """A user added reactions to a message, or removed some. (Guide: Reactions.)
 
-    ``own`` says that this user did it.
+    Args:
+        user_id: The id of the user.
+        message_id: The id of the message.
+        dialog_id: The id of the dialog; None where the peer did not name it.
+        added: The reactions that were added.
+        removed: The reactions that were removed.
+        own: Whether this user did it.
+
+    Example:
+        >>> @chat.reaction_changed.connect
+        ... def count(chat, change):
+        ...     print(*change.added)
+        >>> count(chat, ReactionChange(user_id=7, message_id="a1", added=("👍",)))
+        👍
     """
 
     user_id: int
@@ -175,10 +281,21 @@ class ReactionChange(Serializable):
 class RecoveryFailure(Serializable):
     """History could not be read after a session was lost, so messages of the gap were not delivered.
 
-    ``dialog`` is the dialog that could not be read, or None for the list of dialogs with a gap. ``error``
-    says why. Live events continue. If ``is_repeated``, the error may pass (429, 5xx, 401, no answer): the gap
-    is read on with back-off as long as this session lives, without further events until
-    ``recovery_finished``. Otherwise the next session tries again, from where this gap began.
+    Live events continue.
+
+    Args:
+        error: Why.
+        dialog: The dialog that could not be read; None for the list of the dialogs with a gap.
+        is_repeated: Whether the error may pass (429, 5xx, 401, no answer): then the gap is read on with
+            back-off as long as this session lives, without further events until ``recovery_finished``.
+            Otherwise the next session tries again, from where this gap began.
+
+    Example:
+        >>> @chat.recovery_failed.connect
+        ... def warn(chat, failure):
+        ...     print("will be repeated:", failure.is_repeated)
+        >>> warn(chat, RecoveryFailure(error=ChatError("403"), dialog=group))
+        will be repeated: False
     """
 
     error: Exception
@@ -193,9 +310,19 @@ class RecoveryFailure(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class RecoveryFinished(Serializable):
-    """The gap after a lost session is whole: all its ``messages``, so many, have been given to receivers.
+    """The gap after a lost session is whole: all its messages have been given to receivers.
 
-    Those of other conversations may still wait in the queue, or run, when this event comes.
+    Those of other conversations may still wait in the queue, or run, when this event arrives.
+
+    Args:
+        messages: The number of messages that were read from history.
+
+    Example:
+        >>> @chat.recovery_finished.connect
+        ... def show(chat, finished):
+        ...     print("read from history:", finished.messages)
+        >>> show(chat, RecoveryFinished(messages=3))
+        read from history: 3
     """
 
     messages: int = field(default=0)
@@ -203,7 +330,19 @@ class RecoveryFinished(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class Occupant(Serializable):
-    """User ``user_id`` entered or left the room of dialog ``dialog_id``. (XEP-0045.)"""
+    """A user entered or left the room of a dialog; the signal says which of the two. (XEP-0045.)
+
+    Args:
+        user_id: The id of the user.
+        dialog_id: The id of the dialog.
+
+    Example:
+        >>> @chat.occupant_joined.connect
+        ... def greet(chat, occupant):
+        ...     print("welcome", occupant.user_id)
+        >>> greet(chat, Occupant(user_id=7, dialog_id=group.id))
+        welcome 7
+    """
 
     user_id: int
     dialog_id: str
@@ -213,9 +352,20 @@ class Occupant(Serializable):
 class RoomLeft(Serializable):
     """This user is no longer in the room of a dialog, without having left it. (XEP-0045.)
 
-    ``reason`` is "kicked", "banned", "removed" (from the dialog), "destroyed", "shutdown" (of the room
-    service) or "refused" (when the room was joined again after a reconnection; then ``error`` says more).
-    ``actor_id`` is the user who did it and ``text`` their words, where these are known.
+    Args:
+        dialog_id: The id of the dialog.
+        reason: "kicked", "banned", "removed" (from the dialog), "destroyed", "shutdown" (of the room service)
+            or "refused" (when the room was joined again after a reconnection).
+        actor_id: The id of the user who did it, if it is known.
+        text: The words of that user, if there are any.
+        error: The answer of the server, if the reason is "refused".
+
+    Example:
+        >>> @chat.room_left.connect
+        ... def forget(chat, left):
+        ...     print("no longer in the room:", left.reason)
+        >>> forget(chat, RoomLeft(dialog_id=group.id, reason="kicked"))
+        no longer in the room: kicked
     """
 
     dialog_id: str
@@ -227,7 +377,19 @@ class RoomLeft(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class LastActivity(Serializable):
-    """User ``user_id`` was last active ``seconds`` ago; 0 is now. (Guide: Last activity; XEP-0012.)"""
+    """A user became active, or is active no longer. (Guide: Last activity; XEP-0012.)
+
+    Args:
+        user_id: The id of the user.
+        seconds: The seconds since the user was last active; 0 is now.
+
+    Example:
+        >>> @chat.last_activity_changed.connect
+        ... def show(chat, activity):
+        ...     print("online" if activity.seconds == 0 else f"{activity.seconds} s ago")
+        >>> show(chat, LastActivity(user_id=7, seconds=0))
+        online
+    """
 
     user_id: int
     seconds: int
@@ -235,9 +397,17 @@ class LastActivity(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class ContactEvent(Serializable):
-    """User ``user_id`` asks to become a contact, has agreed to be one, or is one no longer. (RFC 6121, 3.)
+    """A user asks to become a contact, has agreed to be one, or is one no longer. (RFC 6121, 3.)
 
-    The signal says which.
+    The signal says which of them.
+
+    Args:
+        user_id: The id of the user.
+
+    Example:
+        >>> @chat.contact_requested.connect
+        ... def accept(chat, request):
+        ...     chat.contacts.confirm(request.user_id)
     """
 
     user_id: int
@@ -245,10 +415,21 @@ class ContactEvent(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class Presence(Serializable):
-    """A device of user ``user_id`` became available or unavailable. (RFC 6121, 4.)
+    """A device of a user became available or unavailable. (RFC 6121, 4.)
 
-    ``resource`` names the device. ``show`` is "away", "chat", "dnd" or "xa" if the device says so,
-    ``status`` free text.
+    Args:
+        user_id: The id of the user.
+        available: Whether the device is available.
+        resource: The name of the device; None if the presence has none.
+        show: "away", "chat", "dnd" or "xa", if the device says so.
+        status: Free text of the user, if there is any.
+
+    Example:
+        >>> @chat.presence_changed.connect
+        ... def show(chat, presence):
+        ...     print(presence.user_id, "is", "there" if presence.available else "gone")
+        >>> show(chat, Presence(user_id=7, available=True))
+        7 is there
     """
 
     user_id: int
@@ -272,6 +453,11 @@ class RefusedStanza(Serializable):
         dialog_id: The dialog of the room that relayed it, or None.
         size: The bytes that arrived of it.
         reason: Why it was not read.
+
+    Example:
+        >>> @chat.stanza_refused.connect
+        ... def note(chat, stanza):
+        ...     print(f"a {stanza.kind} of {stanza.size} bytes was not read: {stanza.reason}")
     """
 
     kind: str
@@ -285,9 +471,21 @@ class RefusedStanza(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class CallbackFailure(Serializable):
-    """A receiver raised an error: names of receiver and signal, the event, and the error.
+    """A receiver, or a done-callback of a message, raised an error.
 
-    For a done-callback ``signal`` is "add_done_callback", and ``event`` the handle of the message.
+    Args:
+        receiver: The name of the receiver.
+        signal: The name of the signal; "add_done_callback" for a done-callback.
+        event: The event; for a done-callback the handle of the message.
+        error: The error that it raised.
+
+    Example:
+        >>> @chat.callback_failed.connect
+        ... def report(chat, failure):
+        ...     print(failure.receiver, "raised", type(failure.error).__name__)
+        >>> error = KeyError("name")
+        >>> report(chat, CallbackFailure(receiver="bot.greet", signal="", event=None, error=error))
+        bot.greet raised KeyError
     """
 
     receiver: str
@@ -300,7 +498,20 @@ class CallbackFailure(Serializable):
 class ReceiverGaveUp(Serializable):
     """A receiver runs no more for an event: its error is not transient, or has lasted too long.
 
-    Names of receiver and signal, the event, the last error, and the number of attempts.
+    Args:
+        event: The event.
+        signal: The name of the signal.
+        receiver: The name of the receiver.
+        error: The last error.
+        attempts: The number of attempts.
+
+    Example:
+        >>> @chat.receiver_gave_up.connect
+        ... def report(chat, failure):
+        ...     print(failure.receiver, "gave up after", failure.attempts, "attempts")
+        >>> error = OSError("no database")
+        >>> report(chat, ReceiverGaveUp(event=None, signal="", receiver="bot.greet", error=error, attempts=9))
+        bot.greet gave up after 9 attempts
     """
 
     event: Any
@@ -320,6 +531,16 @@ class MemberFailure(Serializable):
         error: Why.
         attempts: The number of failures in a row.
         retry_in: The seconds until the next attempt; None if there is none, as it would fail again.
+
+    Example:
+        >>> def report(fleet, failure):
+        ...     print(failure.name, "is not logged in:", failure.error)
+        >>> error = ChatError("refused")
+        >>> report(
+        ...     None,
+        ...     MemberFailure(user_id=None, name="bot-7", error=error, attempts=1, retry_in=None),
+        ... )
+        bot-7 is not logged in: refused
     """
 
     user_id: int | None
@@ -342,6 +563,11 @@ class DeadLetter(Serializable):
         error: The last error, or why the letter cannot be read.
         attempts: The number of attempts.
         is_marked: Whether it is marked to be retried, which the program that uses the file will do.
+
+    Example:
+        >>> letters = DeadLetters("bot.db.dead")
+        >>> for letter in letters:
+        ...     print(letter.id, letter.receiver, letter.error)
     """
 
     id: int

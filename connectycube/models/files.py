@@ -15,10 +15,27 @@ __all__ = ["File"]
 
 @frozen(kw_only=True, slots=True)
 class File:
-    """A file in the service's storage. (Guide: Attachments.)
+    """A file in the service's storage, which the service calls a blob. (Guide: Attachments.)
 
-    Attachments and avatars hold the ``uid``, which names the content; ``id`` names the record. ``size`` is
-    bytes, times are aware datetimes. ``access`` says how to reach the content while access is granted.
+    Times are aware datetimes.
+
+    Args:
+        id: The id of the record.
+        uid: The id of the content; attachments and avatars hold it.
+        name: The file name.
+        content_type: The media type, such as "image/png".
+        size: The size in bytes.
+        public: Whether everybody can read the content without a token.
+        status: "complete" once the content is uploaded.
+        created_at: When the record was made.
+        updated_at: When the record last changed.
+        completed_at: When the upload was completed.
+        access: How to reach the content for a while, if the service was asked for it.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> file = cube.files.upload(b"three apples", name="note.txt", content_type="text/plain")
+        >>> handle = chat.send_private(bob_id, Message(attachments=[file]))
     """
 
     id: int | None = wire("id", as_int)
@@ -36,7 +53,14 @@ class File:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> File:
-        """Decode the service's file object, bare or wrapped in ``{"blob": …}``."""
+        """Decode the service's file object, bare or wrapped in ``{"blob": …}``.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The file; an attribute that cannot be read is None.
+        """
         return read(cls, as_mapping(data.get("blob")) or data)
 
     @property

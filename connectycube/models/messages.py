@@ -91,6 +91,9 @@ class AttachmentType:
     """The types of attachments that ConnectyCube's clients know. (Guide: Attachments.)
 
     ``Attachment.type`` is any text; these are the ones that the guide names.
+
+    Example:
+        >>> photo = Attachment(type=AttachmentType.IMAGE, url="https://example.com/peak.jpg")
     """
 
     AUDIO = "audio"
@@ -113,12 +116,27 @@ def _measure(value: Any) -> float | None:
 @made_init
 @frozen(kw_only=True, slots=True)
 class Attachment(Serializable):
-    """A file, picture, place … that a message carries. (Guide: Attachments.)
+    """A file, picture, place or another thing that a message carries. (Guide: Attachments.)
 
-    ``uid`` (or ``id``, as older clients write it) names the stored file, ``size`` is bytes,
-    ``width`` and ``height`` pixels, ``duration`` seconds, ``data`` free text. Where attachments are sent, an
-    uploaded :class:`File` will do: :meth:`from_file` says what becomes of it. ``extra`` holds other
-    attributes, as texts.
+    Where attachments are sent, an uploaded :class:`File` will do: :meth:`from_file` makes the attachment.
+
+    Args:
+        type: The kind, such as :attr:`AttachmentType.IMAGE`; any text will do.
+        id: The name of the stored file, as older clients write it.
+        uid: The name of the stored file.
+        url: Where the content is, if it is no stored file.
+        content_type: The media type, such as "image/png".
+        name: The file name.
+        data: Free text, such as a place as JSON.
+        size: The size in bytes.
+        width: The width in pixels.
+        height: The height in pixels.
+        duration: The length of a sound or a video in seconds.
+        extra: Other attributes, as texts.
+
+    Example:
+        >>> place = Attachment(type=AttachmentType.LOCATION, data='{"lat": "46.5", "lng": "7.9"}')
+        >>> handle = chat.send_message(group, Message(body="We are here", attachments=[place]))
     """
 
     type: str | None = wire("type", as_string)
@@ -136,7 +154,14 @@ class Attachment(Serializable):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attachment:
-        """Decode the service's attachment object, or the attributes of an attachment in a stanza."""
+        """Decode the service's attachment object, or the attributes of an attachment in a stanza.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The attachment; an attribute that cannot be read is None. ``id`` and ``uid`` stand for each other.
+        """
         made = _read_attachment(data) if cls is Attachment else read(cls, data)
         if made.data is not None and "%" in made.data:
             made = evolve(made, data=_decoded(made.data))
@@ -147,6 +172,12 @@ class Attachment(Serializable):
     @classmethod
     def from_file(cls, file: File) -> Attachment:
         """Return the attachment for an uploaded file: its ``type`` is image, audio, video or file.
+
+        Args:
+            file: The file, as ``cube.files.upload`` returned it.
+
+        Returns:
+            The attachment, with uid, name, media type and size of the file.
 
         Raises:
             ArgumentValueError: The file has no uid, as it has not been uploaded.
@@ -167,6 +198,9 @@ class Attachment(Serializable):
 
         Args:
             name: The name of the attachment in errors.
+
+        Returns:
+            The service's object, which JSON can carry.
 
         Raises:
             ArgumentTypeError: A field has the wrong type; the error names it.
@@ -326,18 +360,41 @@ def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, 
 class Message(Serializable):
     """A chat message: received, read from history, or to be sent. (Guide: Messages.)
 
-    To send one, give a ``body`` and the attributes that differ from their defaults: ``markable`` asks the
-    recipients to report 'delivered' and 'read' (it is not proven that the service keeps False in history),
-    ``attachments`` may hold an uploaded :class:`File`, ``save_to_history`` stores the message, ``date_sent``
-    is now, a ``silent`` message makes no push notification. ``custom`` holds the application's own
-    parameters: names must be XML names, values are text on the wire. ``destroy_after`` is seconds. An ``id``
-    of your own must be 24 hexadecimal digits. The service fills in the other attributes. A message from the
-    service is sent on as a new one, with another id.
+    To send one, give a ``body`` and the attributes that differ from their defaults; the service fills in the
+    others. A message from the service is sent on as a new one, with another id. Times are aware datetimes.
 
-    On a received message ``dialog`` says where it belongs (pass it to a send method, or the message itself
-    to ``chat.reply``); ``delayed`` that the server had stored it; ``recovered`` that it was read from
-    history to fill a gap; ``redelivered`` that receivers may have been called for it before (durable mode);
-    ``own`` that another device of this user sent it or, where messages were listed, that this user did.
+    Args:
+        id: The id; one of your own must be 24 hexadecimal digits.
+        dialog_id: The id of the dialog; None in a private message without it.
+        body: The text; None if there is none.
+        sender_id: The id of the user who sent it.
+        recipient_id: The id of the other user, in private dialogs.
+        date_sent: When it was sent; to be sent: now.
+        attachments: Attachments; where messages are sent, uploaded files too.
+        custom: The application's own parameters: names must be XML names, values are text on the wire.
+        read: Whether somebody has read it; of a message of others, whether this user has.
+        read_ids: The ids of the users who have read it.
+        delivered_ids: The ids of the users to whom it was delivered.
+        views_count: The number of users who have seen it.
+        reactions: The reactions, as the service has them.
+        created_at: When the service stored it.
+        updated_at: When it last changed.
+        silent: Whether the service makes no push notification for it.
+        markable: Whether the recipients are asked to report 'delivered' and 'read'. It is not proven that the
+            service keeps False in history.
+        save_to_history: Whether the service stores it.
+        destroy_after: Seconds after which clients remove it; None: never.
+        delayed: Whether the server had stored it before it arrived.
+        recovered: Whether it was read from history to fill a gap.
+        redelivered: Whether receivers may have been called for it before (durable mode).
+        own: Whether another device of this user sent it or, where messages were listed, this user did.
+        dialog: The dialog of a received message: pass it to a send method, or the message to ``chat.reply``.
+
+    Example:
+        >>> order = Message(body="Your order is ready", custom={"order": "42"}, markable=True)
+        >>> handle = chat.send_private(bob_id, order)
+        >>> handle.result().custom["order"]
+        '42'
     """
 
     id: str | None = wire("_id", as_string)
@@ -372,7 +429,15 @@ class Message(Serializable):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], **known: Any) -> Message:
-        """Decode the service's message object; keys that the service does not use itself are ``custom``."""
+        """Decode the service's message object; keys that the service does not use itself are ``custom``.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+            known: Attributes that the caller knows from elsewhere, such as ``dialog``.
+
+        Returns:
+            The message; an attribute that cannot be read is None or empty.
+        """
         return read(cls, data, into="custom", **known)
 
 

@@ -30,7 +30,17 @@ Item = TypeVar("Item")
 class Page(Generic[Item]):
     """One page of a list; iterating over it yields its items.
 
-    ``total_entries``, ``skip`` and ``limit`` are None if the service does not say them.
+    Args:
+        items: The items of the page.
+        total_entries: The number of items of the whole list; None if the service does not say it.
+        skip: The number of items before the page; None if the service does not say it.
+        limit: The largest number of items that a page of this request has; None if the service does not say
+            it.
+
+    Example:
+        >>> page = cube.messages.list(group, limit=10)
+        >>> len(page), [message.body for message in page]
+        (0, [])
     """
 
     items: tuple[Item, ...] = field(default=())
@@ -67,7 +77,20 @@ def _ids(value: Any) -> tuple[str, ...] | None:
 
 @frozen(kw_only=True, slots=True)
 class DeleteResult:
-    """The ids that were ``deleted``, those that do not exist, and those that this user may not delete."""
+    """The outcome of a deletion, for each id that was given.
+
+    Args:
+        deleted: The ids that were deleted.
+        not_found: The ids that do not exist.
+        not_permitted: The ids that this user may not delete.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> message = cube.messages.create(group, "soon gone")
+        >>> result = cube.messages.delete([message, "5f" * 12])
+        >>> len(result.deleted), result.not_found
+        (1, ('5f5f5f5f5f5f5f5f5f5f5f5f',))
+    """
 
     deleted: tuple[str, ...] = wire("SuccessfullyDeleted", _ids, default=())
     not_found: tuple[str, ...] = wire("NotFound", _ids, default=())
@@ -76,20 +99,43 @@ class DeleteResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DeleteResult:
-        """Decode the service's response to the deletion of several things."""
+        """Decode the service's response to the deletion of several things.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The result; lists that the service left out are empty.
+        """
         return read(cls, data)
 
 
 @frozen(kw_only=True, slots=True)
 class UnreadCount:
-    """How many messages are unread: the ``total``, and the number for each dialog (by its id)."""
+    """How many messages this user has not read. (Guide: Unread messages count.)
+
+    Args:
+        total: The number of unread messages of all dialogs.
+        by_dialog: The number of unread messages of each dialog, by its id.
+
+    Example:
+        >>> cube.messages.unread_count([group]).by_dialog.get(group.id, 0)
+        0
+    """
 
     total: int = field(default=0)
     by_dialog: Mapping[str, int] = field(factory=dict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> UnreadCount:
-        """Decode the service's object, which has the total beside the dialogs."""
+        """Decode the service's object, which has the total beside the dialogs.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The counts; without a total of the service it is the sum.
+        """
         counts = {key: as_int(value) for key, value in data.items() if key != "total"}
         by_dialog = {key: count for key, count in counts.items() if count is not None}
         total = as_int(data.get("total"))
@@ -100,8 +146,21 @@ class UnreadCount:
 class SystemMessage(Serializable):
     """A system message: a signal from program to program, kept in no history. (Guide: System messages.)
 
-    ``custom`` holds the application's own parameters. ``sender_id`` belongs to a received message; it is None
-    for an announcement of the chat server itself.
+    Args:
+        id: The id of the message.
+        recipient_id: The id of the user who gets it.
+        sender_id: The id of the user who sent a received message; None for an announcement of the chat server
+            itself.
+        body: A text.
+        custom: The application's own parameters.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> @chat.system_message_received.connect
+        ... def reload(chat, message):
+        ...     print("reload", message.custom["reload"])
+        >>> reload(chat, SystemMessage(custom={"reload": "albums"}))
+        reload albums
     """
 
     id: str | None = wire("messageId", as_string)
@@ -113,14 +172,31 @@ class SystemMessage(Serializable):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SystemMessage:
-        """Decode the service's answer to a system message."""
+        """Decode the service's answer to a system message.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The message; an attribute that cannot be read is None or empty.
+        """
         others = {name: value for name, value in data.items() if name != "extensionParams"}
         return read(cls, others, custom=as_mapping(data.get("extensionParams")) or {})
 
 
 @frozen(kw_only=True, slots=True)
 class SearchResult:
-    """The dialogs, messages and users that a search found; each message knows the id of its dialog."""
+    """The dialogs, messages and users that a search found. (Guide: Global search.)
+
+    Args:
+        dialogs: The dialogs whose names hold the text.
+        messages: The messages whose bodies hold the text; each knows the id of its dialog.
+        users: The users of these dialogs and messages.
+
+    Example:
+        >>> cube.search("nowhere to be found")
+        <SearchResult: 0 dialogs, 0 messages, 0 users>
+    """
 
     dialogs: tuple[Dialog, ...] = field(default=())
     messages: tuple[Message, ...] = field(default=())
@@ -132,7 +208,16 @@ class SearchResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], me: int | None = None) -> SearchResult:
-        """Decode the service's three lists, bare or wrapped in ``{"results": …}``."""
+        """Decode the service's three lists, bare or wrapped in ``{"results": …}``.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+            me: The id of this user, which tells the peers of private dialogs and the user's own messages;
+                None: nothing is known of them.
+
+        Returns:
+            The result; lists that the service left out are empty.
+        """
         found = as_mapping(data.get("results")) or data
         return cls(
             dialogs=tuple(Dialog.from_json(entry, me=me) for entry in _objects(found, "dialogs")),
@@ -160,6 +245,12 @@ class Abandoned:
     """The work that was not finished when a chat connection ended, or its time to end was over; all counts.
 
     It is true if there is any such work, and ``str()`` names it.
+
+    Example:
+        >>> abandoned = Abandoned(queued=3, unsent=1)
+        >>> if abandoned:
+        ...     print("not finished:", abandoned)
+        not finished: 3 queued events, 1 unsent message
     """
 
     queued: int = 0

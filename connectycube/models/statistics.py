@@ -15,7 +15,12 @@ __all__ = ["FleetStatistics", "RunningReceiver", "Statistics"]
 
 @frozen(kw_only=True, slots=True, repr=False)
 class RunningReceiver(Serializable):
-    """A receiver, or a done-callback of a message, that has not returned yet."""
+    """A receiver, or a done-callback of a message, that has not returned yet.
+
+    Example:
+        >>> for running in chat.statistics().running_receivers:
+        ...     print(running.name, "has run for", running.seconds, "s")
+    """
 
     name: str
     """The name of the receiver."""
@@ -31,6 +36,11 @@ class Statistics(Serializable):
 
     Counts begin at 0 with the ``Chat``, and in a forked child; they go on over reconnections and logins.
     Messages that are sent include edits, deletions and system messages.
+
+    Example:
+        >>> numbers = chat.statistics()
+        >>> numbers.state.name, numbers.queued_events, numbers.failed
+        ('READY', 0, 0)
     """
 
     state: ChatState
@@ -113,7 +123,13 @@ class Statistics(Serializable):
 
 @frozen(kw_only=True, slots=True, repr=False)
 class FleetStatistics:
-    """The members of a fleet and their counts, as ``fleet.statistics()`` returns them."""
+    """The members of a fleet and their counts, as ``fleet.statistics()`` returns them.
+
+    Example:
+        >>> with Fleet(cube) as fleet:
+        ...     print(fleet.statistics().ready)
+        0
+    """
 
     members: Mapping[int, Statistics]
     """The statistics of each member that has been logged in over REST, by the user's id."""

@@ -27,7 +27,32 @@ def _tags(value: Any) -> tuple[str, ...] | None:
 class User(Serializable):
     """A user of the application; attributes that the service left out are None. (Guide: Users.)
 
-    ``avatar`` is the uid of a file, ``custom_data`` the application's own text, times are aware datetimes.
+    Times are aware datetimes.
+
+    Args:
+        id: The id of the user.
+        login: The login.
+        email: The e-mail address.
+        full_name: The name for people to read.
+        phone: The phone number.
+        website: The URL of a web page.
+        avatar: The uid of a file.
+        custom_data: The application's own text.
+        external_id: The id of the user in another system of the application.
+        facebook_id: The id of the user at Facebook.
+        twitter_id: The id of the user at Twitter.
+        tags: The tags by which users are found.
+        timezone: Minutes from UTC.
+        is_guest: Whether the user is a guest, who has neither login nor password.
+        created_at: When the user signed up.
+        updated_at: When the record last changed.
+        last_request_at: When the user last made a REST call.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> user = cube.users.get(bob_id)
+        >>> user.id == bob_id
+        True
     """
 
     id: int | None = wire("id", as_int)
@@ -51,7 +76,14 @@ class User(Serializable):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> User:
-        """Decode the service's user object, bare or wrapped in ``{"user": …}``."""
+        """Decode the service's user object, bare or wrapped in ``{"user": …}``.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+
+        Returns:
+            The user; an attribute that cannot be read is None or empty.
+        """
         inner = data.get("user")
         return read(cls, inner if isinstance(inner, dict) else data)
 
@@ -64,8 +96,25 @@ def _user(value: Any) -> User | None:
 class Session:
     """A session of the REST API; its ``token`` is also a password for the chat. (Guide: Authentication.)
 
-    ``user_id`` and ``user`` are None for a session of the application alone. ``expires_at`` is the end that
-    the service last reported in ``CB-Token-ExpirationDate``; None means unknown, which counts as valid.
+    Times are aware datetimes.
+
+    Args:
+        id: The id of the session.
+        token: The secret that each request carries.
+        application_id: The id of the application.
+        user_id: The id of the user; None for a session of the application alone.
+        user: The user, if the service sent it with the session.
+        created_at: When the session was made.
+        updated_at: When the session last changed.
+        expires_at: The end that the service last reported in ``CB-Token-ExpirationDate``; None means unknown,
+            which counts as valid.
+        extra: Other keys of the service, and values that could not be read.
+
+    Example:
+        >>> cube.session.user_id == cube.user.id
+        True
+        >>> cube.session  # the token is a secret, so it is not shown
+        Session(id=...)
     """
 
     id: str | None = wire("id", as_string)
@@ -80,7 +129,15 @@ class Session:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], expires_at: datetime | None = None) -> Session:
-        """Decode the service's session object, bare or wrapped in ``{"session": …}``."""
+        """Decode the service's session object, bare or wrapped in ``{"session": …}``.
+
+        Args:
+            data: The service's object, as JSON decodes it.
+            expires_at: The end of the session, if the response told it in its headers.
+
+        Returns:
+            The session; an attribute that cannot be read is None.
+        """
         inner = data.get("session")
         return read(cls, as_mapping(inner) or data, expires_at=expires_at)
 

@@ -92,6 +92,11 @@ class Request:
             the transport returns it in ``Response.body``.
         deadline: ``deadline.remaining()`` is the number of seconds for the whole exchange.
         connect_timeout: The seconds to connect, as a part of them.
+
+    Example:
+        >>> request = Request(method="GET", url="https://api.connectycube.com/users?limit=10")
+        >>> request.path, request.params
+        ('/users', {'limit': '10'})
     """
 
     method: str
@@ -113,7 +118,10 @@ class Request:
         return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
 
     def json(self) -> Any:
-        """Return the decoded body; None if there is no body.
+        """Decode the body.
+
+        Returns:
+            The value; None if there is no body.
 
         Raises:
             ValueError: The body is not JSON.
@@ -139,6 +147,11 @@ class Response:
         request: The request that it answers; filled in when it is returned from a transport.
         fault: Why the body is not whole: "late", "cut off" or "too large"; empty if it is whole.
         received: The bytes of the body that arrived; by default the length of ``body``.
+
+    Example:
+        >>> response = Response(201, json={"id": 7})
+        >>> response.is_success, response.json()
+        (True, {'id': 7})
     """
 
     status: int
@@ -176,7 +189,10 @@ class Response:
         return 200 <= self.status < 300
 
     def json(self) -> Any:
-        """Return the decoded body; None if it is empty.
+        """Decode the body.
+
+        Returns:
+            The value; None if the body is empty.
 
         Raises:
             ValueError: The body is not JSON.
@@ -195,14 +211,33 @@ class HttpTransport(Protocol):
     """Sends the REST requests of a client; give one as ``ConnectyCube(transport=…)``.
 
     Sessions, retries, redirects of downloads and the mapping of status codes to errors are above it. Several
-    threads call it at the same time. Whoever makes a transport closes it: the client does not.
+    threads call it at the same time. The client does not close a transport.
+
+    Example:
+        >>> class Counting:
+        ...     def __init__(self, inner):
+        ...         self.inner, self.count = inner, 0
+        ...     def send(self, request):
+        ...         self.count += 1
+        ...         return self.inner.send(request)
+        >>> transport = Counting(MockTransport())
+        >>> with ConnectyCube(app_id=1, auth_key="key", transport=transport) as client:
+        ...     user = client.login(login="alice", password="a password")
+        >>> transport.count
+        1
     """
 
     def send(self, request: Request) -> Response:
-        """Send one request and return its response, whatever its status; follow no redirect.
+        """Send one request and return its response, also one with an error status; follow no redirect.
 
         If the request has a ``writer`` and the response is a success, the body goes to the writer
         (``begin(headers)``, then ``write(piece)`` for each piece), and ``Response.body`` is empty.
+
+        Args:
+            request: The request, with everything that is needed to send it.
+
+        Returns:
+            The response; its ``fault`` says why, if the body is not whole.
 
         Raises:
             ApiConnectError: No connection could be made; any request may be sent again.

@@ -136,8 +136,8 @@ class SessionState:
             with self._lock:
                 session, renewal, shared = self._session, self._renewal, self._shared
                 if session is None:
-                    return None  # logged out meanwhile
-                if session.token != stale.token:  # renewed meanwhile, or replaced
+                    return None  # another thread has logged out
+                if session.token != stale.token:  # another thread has renewed or replaced it
                     return session if _may_replace(session, stale) else None
                 if renewal is None:
                     return None
@@ -165,7 +165,7 @@ class SessionState:
         try:
             session = renewal(deadline)
             with self._lock:
-                if self._is_current(stale):  # else the application logged in or out meanwhile
+                if self._is_current(stale):  # else the application has logged in or out since
                     if session is None or session.token == stale.token:
                         is_declined = True
                     elif not _may_replace(session, stale):

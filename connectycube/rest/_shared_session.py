@@ -128,7 +128,8 @@ class SharedSession:
         Args:
             stale: The session that has ended, or None.
             deadline: The deadline of the call that needs a session. The store may take half of the time.
-            create: Makes a session, on this thread. Nobody else makes one meanwhile, if the store works.
+            create: Makes a session, on this thread. If the store works, no other process makes one at that
+                time.
 
         Raises:
             Exception: ``create`` raised it.

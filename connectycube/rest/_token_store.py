@@ -16,6 +16,12 @@ class MemoryTokenStore(NotCopied):
     """A :class:`TokenStore` in memory, for tests and for the clients of one process.
 
     Every method may be called from any thread. A forked child has the sessions of its parent.
+
+    Example:
+        >>> store = MemoryTokenStore()
+        >>> store.set("app:1:session:7", "a session", seconds=60)
+        >>> store.get("app:1:session:7")
+        'a session'
     """
 
     def __init__(self) -> None:
@@ -33,10 +39,13 @@ class MemoryTokenStore(NotCopied):
         return f"<MemoryTokenStore: {len(self._values)} sessions>"
 
     def get(self, key: str) -> str | None:
-        """Return the value of a key; None if there is none, or its time is over.
+        """Return the value of a key.
 
         Args:
-            key: The key.
+            key: ASCII letters, digits and colons.
+
+        Returns:
+            The value; None if there is none, or its time is over.
         """
         value, end = self._values.get(key, ("", 0.0))
         return value if time.monotonic() < end else None
@@ -45,7 +54,7 @@ class MemoryTokenStore(NotCopied):
         """Keep a value in place of the one before.
 
         Args:
-            key: The key.
+            key: ASCII letters, digits and colons.
             value: The value.
             seconds: How long to keep it.
         """
@@ -60,6 +69,9 @@ class MemoryTokenStore(NotCopied):
 
         Args:
             key: The name of the lock.
+
+        Returns:
+            The lock, to be used in a ``with`` statement.
         """
         check_fork()
         with self._mutex:

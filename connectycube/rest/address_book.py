@@ -21,7 +21,13 @@ _RESULTS = {"created", "updated", "deleted", "rejected"}
 
 
 class AddressBook(NotCopied):
-    """The address book of the session's user; every method may be called from any thread."""
+    """The address book of the session's user; every method may be called from any thread.
+
+    Example:
+        >>> result = cube.address_book.upload([("+49151000001", "Bob")])
+        >>> result.created
+        1
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -79,6 +85,9 @@ class AddressBook(NotCopied):
             udid: The id of the device whose address book it is; None for the global one.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The contacts; empty if nothing was uploaded.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -100,6 +109,9 @@ class AddressBook(NotCopied):
                 ``extra`` as "address_book_name".
             udid: The id of the device whose address book it is; None for the global one.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The users, as one page.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -107,6 +107,11 @@ class CustomObjects(NotCopied):
     """The records of the application's classes; every method may be called from any thread.
 
     Classes are created in the admin panel. A record is given as its id or as a CustomObject.
+
+    Example:
+        >>> record = cube.custom_objects.create("Book", {"title": "Emma", "year": 1815})
+        >>> [found.fields["title"] for found in cube.custom_objects.list("Book", year__lt=1900)]
+        ['Emma']
     """
 
     def __init__(self, api: Api) -> None:
@@ -192,6 +197,9 @@ class CustomObjects(NotCopied):
             record: The record.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The record.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -231,13 +239,16 @@ class CustomObjects(NotCopied):
                 way to sort by age.
             include: The names of the fields to return; all by default.
             exclude: The names of fields to leave out.
-            group_by: The name of a field; there is one item for each of its values, whose ``fields`` hold
-                what the look-ups with __calc ask for.
+            group_by: The name of a field; there is one item for each of its values, whose ``fields`` hold the
+                results of the look-ups with __calc.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
             lookups: Fields of the class, or id, parent_id, user_id, created_at and updated_at, with
                 Django's words: __gt, __lt, __gte, __lte, __ne, __in, __nin, __all, __or, __contains.
                 Times are aware datetimes or unix seconds. For fields that are places, __near with
                 (longitude, latitude, metres). With ``group_by``, __calc with "avg", "min", "max" or "sum".
+
+        Returns:
+            The page.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -263,16 +274,17 @@ class CustomObjects(NotCopied):
     ) -> Iterator[CustomObject]:
         """Yield all records that match, the oldest first, each once; pages are requested as they are needed.
 
-        Records that are created meanwhile come at the end. Others may be deleted: pages overlap, so none of
-        the rest is left out. After an error, the next step asks for the page again.
+        Records that are created while pages are read come at the end. Others may be deleted: pages overlap,
+        so none of the rest is left out. After an error, the next step asks for the page again.
 
         Args:
             class_name: The name of the class.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``.
 
-        Yields:
-            The records.
+        Returns:
+            An iterator over the records; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; raised at once.
@@ -295,7 +307,11 @@ class CustomObjects(NotCopied):
         Args:
             class_name: The name of the class.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``.
+
+        Returns:
+            The number of records.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
@@ -350,10 +366,11 @@ class CustomObjects(NotCopied):
 
         Args:
             class_name: The name of the class.
-            fields: The fields to change, as for :meth:`update`.
+            fields: The fields to change; None empties one. The service's operators are fields as well:
+                ``{"inc": {"age": 1}}``, ``push``, ``pull``, ``pull_all``, ``pop``, ``add_to_set``.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
-                one.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``, but for __near and __calc; at least one.
 
         Returns:
             The records, as they are now.
@@ -379,8 +396,11 @@ class CustomObjects(NotCopied):
         Args:
             class_name: The name of the class.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`, but for __near and __calc; at least
-                one.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``year__lt=1980``, but for __near and __calc; at least one.
+
+        Returns:
+            The number of records that were deleted.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
@@ -412,7 +432,7 @@ class CustomObjects(NotCopied):
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each record of a list.
+            The outcome for each record of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -436,6 +456,9 @@ class CustomObjects(NotCopied):
             class_name: The name of the class.
             record: The record, whose owner this user must be.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The permissions, as the service has them: by the kind of access, the users who have it.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -71,6 +71,11 @@ class Dialogs(NotCopied):
 
     A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a user as an id or a
     User. Where a list is expected, one alone will do.
+
+    Example:
+        >>> hikers = cube.dialogs.create_group("Hikers", [bob_id])
+        >>> [dialog.name for dialog in cube.dialogs.list(name="Hikers")]
+        ['Hikers']
     """
 
     def __init__(self, api: Api) -> None:
@@ -87,6 +92,9 @@ class Dialogs(NotCopied):
         Args:
             user: The other user, as an id or a User.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The dialog.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -124,7 +132,7 @@ class Dialogs(NotCopied):
             admins: Users who may change the dialog, at most five.
             extensions: Fields that the admin panel allows. The service makes texts of their values, and
                 leaves out other fields.
-            permissions: What the dialog permits, such as ``{"allow_preview": True}``.
+            permissions: The permissions of the dialog, such as ``{"allow_preview": True}``.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
@@ -165,7 +173,7 @@ class Dialogs(NotCopied):
             admins: Users who may change the dialog, at most five.
             extensions: Fields that the admin panel allows. The service makes texts of their values, and
                 leaves out other fields.
-            permissions: What the dialog permits, such as ``{"allow_preview": True}``.
+            permissions: The permissions of the dialog, such as ``{"allow_preview": True}``.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
@@ -203,6 +211,9 @@ class Dialogs(NotCopied):
             dialog: The dialog, usually as its id.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The dialog.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -238,6 +249,9 @@ class Dialogs(NotCopied):
                 and ``extensions={"key": "value"}``, whose keys take these words too. Times are aware
                 datetimes or unix seconds.
 
+        Returns:
+            The page.
+
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
                 names it.
@@ -257,19 +271,20 @@ class Dialogs(NotCopied):
     ) -> Iterator[Dialog]:
         """Yield all dialogs that match, each once; pages are requested as they are needed.
 
-        Others may write meanwhile. Pages overlap, so no dialog is left out because others were created,
-        deleted or moved in front of it. At the end the dialogs that had a message meanwhile are asked for
-        once more, as they may have moved past the page that was read. After an error, the next step asks for
-        the page again. (Server API: Retrieve chat dialogs.)
+        Others may write while pages are read. Pages overlap, so no dialog is left out because others were
+        created, deleted or moved in front of it. At the end the dialogs that had a message since the
+        beginning are asked for once more, as they may have moved past the page that was read. After an error,
+        the next step asks for the page again. (Server API: Retrieve chat dialogs.)
 
         Args:
             sort: "-last_message_date_sent" for the newest first, or "last_message_date_sent".
             page_size: The number of dialogs on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``name__in=[…]``.
 
-        Yields:
-            The dialogs.
+        Returns:
+            An iterator over the dialogs; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; raised at
@@ -284,7 +299,7 @@ class Dialogs(NotCopied):
     def _readers(
         self, lookups: Mapping[str, Any], sort: str, page_size: int, timeout: float | None
     ) -> Iterator[PageReader[Dialog]]:
-        """Make the reader of the list and, if it took more than one request, of what has moved meanwhile."""
+        """Make the reader of the list and, after more than one request, of the dialogs that have moved."""
         began = time.monotonic()
         dialogs = self._reader(lookups, sort, page_size, timeout)
         yield dialogs
@@ -356,7 +371,11 @@ class Dialogs(NotCopied):
 
         Args:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``name__in=[…]``.
+
+        Returns:
+            The number of dialogs.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; the error names it.
@@ -389,8 +408,8 @@ class Dialogs(NotCopied):
     ) -> Dialog:
         """Change a dialog; fields that are not given stay as they are. (Server API: Update a dialog.)
 
-        The service decides by the user's role who may change what: for instance, only the owner and admins
-        remove occupants and pin messages.
+        The service decides by the user's role which changes are allowed: for instance, only the owner and
+        admins remove occupants and pin messages.
 
         Args:
             dialog: The dialog.
@@ -399,7 +418,7 @@ class Dialogs(NotCopied):
             photo: The uid or URL of the new picture; "" clears it.
             data: Custom data to add or change; None as a value removes its key.
             extensions: New fields that the admin panel allows; ``{}`` clears them.
-            permissions: What the dialog permits, such as ``{"allow_preview": True}``.
+            permissions: The permissions of the dialog, such as ``{"allow_preview": True}``.
             add_occupants: Users to add.
             remove_occupants: Users to remove.
             add_admins: Users to make admins.
@@ -494,7 +513,7 @@ class Dialogs(NotCopied):
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each dialog of a list.
+            The outcome for each dialog of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -598,6 +617,9 @@ class Dialogs(NotCopied):
             skip: The number of users to leave out in front.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The users, as one page.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -618,16 +640,16 @@ class Dialogs(NotCopied):
     ) -> Iterator[User]:
         """Yield all occupants of a dialog, each once; pages are requested as they are needed.
 
-        Pages overlap, so nobody is left out because others subscribe or leave meanwhile. After an error, the
-        next step asks for the page again. (Server API: Retrieve public dialog occupants.)
+        Pages overlap, so nobody is left out because others subscribe or leave while the list is read. After
+        an error, the next step asks for the page again. (Server API: Retrieve public dialog occupants.)
 
         Args:
             dialog: The dialog.
             page_size: The number of users on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
 
-        Yields:
-            The users.
+        Returns:
+            An iterator over the users; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; raised at once.
@@ -684,6 +706,9 @@ class Dialogs(NotCopied):
         Args:
             dialog: The dialog.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            Whether this user gets them.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -38,7 +38,13 @@ _log = logging.getLogger("connectycube.rest")
 
 
 class Files(NotCopied):
-    """The files of the session's user; every method may be called from any thread."""
+    """The files of the session's user; every method may be called from any thread.
+
+    Example:
+        >>> file = cube.files.upload(b"three apples", name="note.txt", content_type="text/plain")
+        >>> cube.files.download(file)
+        b'three apples'
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -106,11 +112,14 @@ class Files(NotCopied):
         return evolve(made, size=size, access=None)
 
     def get(self, file: int | File, *, timeout: float | None = None) -> File:
-        """Return what the service knows of a file. (Server API: Get information about file by ID.)
+        """Return the service's record of a file. (Server API: Get information about file by ID.)
 
         Args:
             file: The file, as its id or a File.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The file.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -121,13 +130,16 @@ class Files(NotCopied):
         return self._read(self._api.call("GET", _record(file), timeout=timeout))
 
     def get_by_uid(self, file: str | File, *, timeout: float | None = None) -> File:
-        """Return what the service knows of a file, with its ``download_url``.
+        """Return the service's record of a file, with its ``download_url``.
 
         (Server API: Get file object by UID.)
 
         Args:
             file: The file, as its uid or a File.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The file.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -153,6 +165,9 @@ class Files(NotCopied):
             per_page: The number of files on a page, at most 100; by default 10.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The page.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -168,14 +183,14 @@ class Files(NotCopied):
     def iter(self, *, timeout: float | None = None) -> Iterator[File]:
         """Yield all files of the user, each once; pages are requested as they are needed.
 
-        Files may be added and deleted meanwhile: pages overlap, so none of the rest is left out. After an
-        error, the next step asks for the page again.
+        Files may be added and deleted while pages are read: pages overlap, so none of the rest is left out.
+        After an error, the next step asks for the page again.
 
         Args:
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
 
-        Yields:
-            The files.
+        Returns:
+            An iterator over the files; nothing is sent before its first step.
 
         Raises:
             ApiError: A call failed; raised while iterating.
@@ -323,6 +338,9 @@ class Files(NotCopied):
         Args:
             file: The file, as its uid or a File.
 
+        Returns:
+            The URL.
+
         Raises:
             ArgumentTypeError: ``file`` has the wrong type.
             ArgumentValueError: ``file`` has a wrong value, or there is no session.
@@ -341,6 +359,9 @@ class Files(NotCopied):
 
         Args:
             file: The file, as its uid or a File.
+
+        Returns:
+            The URL.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

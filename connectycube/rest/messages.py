@@ -101,6 +101,11 @@ class Messages(NotCopied):
 
     A dialog is given as its id, as a Dialog (or DialogRef), or as one of its messages; a message as its id
     or a Message. Where a list is expected, one alone will do.
+
+    Example:
+        >>> message = cube.messages.create(group, "Hello all")
+        >>> [found.body for found in cube.messages.list(group, limit=10)]
+        ['Hello all']
     """
 
     def __init__(self, api: Api) -> None:
@@ -123,6 +128,9 @@ class Messages(NotCopied):
             dialog: The dialog.
             message: The message, usually as its id.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The message.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -170,6 +178,9 @@ class Messages(NotCopied):
                 attachments_type and updated_at, each also with __lt, __lte, __gt, __gte, __ne, __in,
                 __nin, __all, __contains. Times are aware datetimes or unix seconds.
 
+        Returns:
+            The page.
+
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
                 names it.
@@ -199,12 +210,12 @@ class Messages(NotCopied):
     ) -> Iterator[Message]:
         """Yield all messages that match, each once; pages are requested as they are needed.
 
-        Others may write and delete meanwhile. So each page begins at the ``date_sent`` at which the last one
-        ended, and messages that were yielded before are left out by their ids, which are kept until the end.
-        Only a message is missed that is stored later, with a date before that of the message yielded last.
-        Messages that are sent meanwhile come at the end; with "-date_sent" they are not yielded. A page that
-        is larger than the client reads is asked for in halves. After an error, the next step asks for the
-        page again. (Server API: Retrieve messages.)
+        Others may write and delete while pages are read. So each page begins at the ``date_sent`` at which
+        the last one ended, and messages that were yielded before are left out by their ids, which are kept
+        until the end. Only a message is missed that is stored later, with a date before that of the message
+        yielded last. Messages that are sent while pages are read come at the end; with "-date_sent" they are
+        not yielded. A page that is larger than the client reads is asked for in halves. After an error, the
+        next step asks for the page again. (Server API: Retrieve messages.)
 
         Args:
             dialog: The dialog.
@@ -212,10 +223,11 @@ class Messages(NotCopied):
             sort: "date_sent", or "-date_sent" for the newest first.
             page_size: The number of messages on a page, 1 to 100.
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``date_sent__gt=…``.
 
-        Yields:
-            The messages.
+        Returns:
+            An iterator over the messages; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; raised at
@@ -251,7 +263,11 @@ class Messages(NotCopied):
         Args:
             dialog: The dialog.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as
+                ``date_sent__gt=…``.
+
+        Returns:
+            The number of messages.
 
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
@@ -489,7 +505,7 @@ class Messages(NotCopied):
             timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
 
         Returns:
-            What became of each message of a list.
+            The outcome for each message of a list.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -599,6 +615,9 @@ class Messages(NotCopied):
         Args:
             message: The message.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            By the reaction, the ids of its users.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.

@@ -28,7 +28,13 @@ _PUSH_TYPES = ("apns", "apns_voip", "gcm")
 
 
 class Push(NotCopied):
-    """Push notifications of the session's user; every method may be called from any thread."""
+    """Push notifications of the session's user; every method may be called from any thread.
+
+    Example:
+        >>> (event,) = cube.push.send_event(
+        ...     "Your order is ready", environment="production", users=[bob_id]
+        ... )
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -101,6 +107,9 @@ class Push(NotCopied):
 
         Args:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The subscriptions; empty without any.
 
         Raises:
             ApiError: The call failed; a subclass says how.

@@ -99,7 +99,12 @@ class Credentials(TypedDict, total=False):
 
 
 class Sessions(NotCopied):
-    """The sessions of the REST API; every method may be called from any thread."""
+    """The sessions of the REST API; every method may be called from any thread.
+
+    Example:
+        >>> cube.sessions.info().user_id == cube.user.id
+        True
+    """
 
     def __init__(self, api: Api, shared: SharedSessions | None = None) -> None:
         self._api = api
@@ -144,6 +149,9 @@ class Sessions(NotCopied):
             full_name: The name of a guest.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The session. Its token is a secret.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -174,10 +182,13 @@ class Sessions(NotCopied):
         return session
 
     def info(self, *, timeout: float | None = None) -> Session:
-        """Return what the service knows of the current session. (Server API: Get information about session.)
+        """Return the service's record of the current session. (Server API: Get information about session.)
 
         Args:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The session.
 
         Raises:
             ApiAuthenticationError: There is no session.
@@ -240,6 +251,9 @@ class Sessions(NotCopied):
 
     def user_id(self) -> int | None:
         """Return the id of the session's user; the service is asked if only the token is known.
+
+        Returns:
+            The id; None for a session of the application alone, and without a session.
 
         Raises:
             ApiError: The call failed; a subclass says how.

@@ -89,7 +89,13 @@ class UserKey(TypedDict, total=False):
 
 
 class Users(NotCopied):
-    """The application's users; every method may be called from any thread."""
+    """The application's users; every method may be called from any thread.
+
+    Example:
+        >>> user = cube.users.get(bob_id)
+        >>> [found.id == bob_id for found in cube.users.list(login=user.login)]
+        [True]
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -305,6 +311,9 @@ class Users(NotCopied):
             user: The user, as an id or a User.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The user.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -363,6 +372,9 @@ class Users(NotCopied):
                 __startswith; created_at, updated_at and last_request_at, each also with __lt, __lte,
                 __gt, __gte. Times are aware datetimes or unix seconds.
 
+        Returns:
+            The page.
+
         Raises:
             ArgumentTypeError: A look-up does not exist, or an argument has the wrong type; the error
                 names it.
@@ -388,6 +400,9 @@ class Users(NotCopied):
             skip: The number of users to leave out in front.
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
 
+        Returns:
+            The page.
+
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
             ArgumentValueError: An argument has a wrong value; the error names it.
@@ -403,6 +418,9 @@ class Users(NotCopied):
 
         Args:
             timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+
+        Returns:
+            The number of users.
 
         Raises:
             ArgumentTypeError: An argument has the wrong type; the error names it.
@@ -422,15 +440,15 @@ class Users(NotCopied):
     ) -> Iterator[User]:
         """Yield all users that match, sorted by id, each once; pages are requested as they are needed.
 
-        Users who sign up meanwhile come at the end. Others may be deleted: pages overlap, so none of the rest
-        is left out. After an error, the next step asks for the page again.
+        Users who sign up while pages are read come at the end. Others may be deleted: pages overlap, so none
+        of the rest is left out. After an error, the next step asks for the page again.
 
         Args:
             timeout: Seconds for each page; by default those of ``Config.timeouts``.
-            lookups: Fields with Django's words, as for :meth:`list`.
+            lookups: Fields with Django's words for operators behind two underscores, such as ``id__in=[…]``.
 
-        Yields:
-            The users.
+        Returns:
+            An iterator over the users; nothing is sent before its first step.
 
         Raises:
             ArgumentTypeError: A look-up does not exist or has the wrong type; raised at once.

@@ -52,6 +52,14 @@ class MockTransport:
         handler: Called with each request that no route matches; returns its Response. Without a handler
             such a request raises :class:`UnmatchedRequestError`.
         user_id: The id of the user in the sessions of the default route.
+
+    Example:
+        >>> transport = MockTransport(user_id=7)
+        >>> transport.add("GET", "/users/7", Response(200, json={"user": {"id": 7, "login": "bob"}}))
+        >>> with ConnectyCube(app_id=1, auth_key="key", transport=transport) as client:
+        ...     user = client.login(login="bob", password="secret")
+        ...     print(client.users.get(7).login)
+        bob
     """
 
     def __init__(self, handler: Handler | None = None, *, user_id: int = 1) -> None:
@@ -73,9 +81,9 @@ class MockTransport:
             method: The HTTP method.
             path: The path of the URL, such as "/chat/Dialog", or a whole URL without its query; ``*`` stands
                 for any text.
-            answers: What the requests get, one after the other; the last one again and again. A Response; a
-                function that is called with the Request and returns a Response; or an exception, which is
-                raised. ``ConnectionResetError()``, ``TimeoutError()`` and other OSErrors reach the
+            answers: The answers to the requests, one after the other; the last one again and again. A
+                Response; a function that is called with the Request and returns a Response; or an exception,
+                which is raised. ``ConnectionResetError()``, ``TimeoutError()`` and other OSErrors reach the
                 application as the ApiError of a broken network.
 
         Raises:
@@ -103,13 +111,28 @@ class MockTransport:
 
         Args:
             method: The HTTP method.
-            path: The path or URL, as for :meth:`add`.
+            path: The path of the URL, such as "/chat/Dialog", or a whole URL without its query; ``*`` stands
+                for any text.
+
+        Returns:
+            The requests; empty if there was none.
+
+        Example:
+            >>> transport = MockTransport()
+            >>> transport.requests_to("POST", "/session")
+            ()
         """
         route = _Route(method.upper(), path, ())
         return tuple(request for request in self.requests if route.matches(request))
 
     def send(self, request: Request) -> Response:
         """Answer one request; the client calls this, from any thread.
+
+        Args:
+            request: The request.
+
+        Returns:
+            The response of the route that matches, or of the handler.
 
         Raises:
             UnmatchedRequestError: No route matches, and there is no handler.

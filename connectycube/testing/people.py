@@ -21,8 +21,20 @@ _PASSWORD = "a password"
 class CubeUser(User):
     """A user of the emulator, with a client that has a REST session of this user.
 
-    ``cube`` is the client, ``password`` the user's. The rest is that of a :class:`User`, so every call that
-    takes a user takes it. The fixture closes the client at the end of the test.
+    The rest is that of a :class:`User`, so every call that takes a user takes it. The fixture ``cube_user``
+    makes one, and closes the client at the end of the test.
+
+    Args:
+        id: The id of the user.
+        login: The login.
+        password: The password.
+        cube: The client.
+
+    Example:
+        >>> def test_bob_gets_a_greeting(cube_user):
+        ...     alice, bob = cube_user("alice"), cube_user("bob")
+        ...     with alice.cube.chat as chat:
+        ...         chat.send_private(bob, "Hello").result()
     """
 
     id: int

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from attrs import frozen
 
 import connectycube
-from connectycube.testing import MockTransport
 from tests.support.libraries import ONLY_IN
 from tests.support.paths import ROOT
 
@@ -438,42 +436,6 @@ def test_the_core_is_touched_with_the_mutex_held():
 
 def test_the_public_names_are_sorted_without_repetition():
     assert connectycube.__all__ == sorted(set(connectycube.__all__))
-
-
-# Methods that raise nothing, and methods of the classes below that only the package calls.
-RAISE_NOTHING = {
-    *("ConnectyCube.close", "Chat.logout", "Chat.destroy", "Chat.statistics", "EventStream.close"),
-}
-
-
-def public_methods() -> Iterator[tuple[str, Callable[..., object]]]:
-    with connectycube.ConnectyCube(app_id=1, auth_key="key", transport=MockTransport()) as cube:
-        resources = (
-            *(cube, cube.sessions, cube.users, cube.dialogs, cube.messages),
-            *(cube.files, cube.push, cube.address_book, cube.custom_objects),
-            *(cube.chat, cube.chat.contacts, cube.chat.privacy),
-        )
-    for cls in (*map(type, resources), connectycube.EventStream):
-        for name, method in vars(cls).items():
-            if not name.startswith("_") and inspect.isfunction(method):
-                yield f"{cls.__name__}.{name}", method
-
-
-def test_each_public_call_documents_its_arguments_and_errors():
-    silent = []
-    for name, method in public_methods():
-        if name in ("EventStream.put", "EventStream.end"):  # for the connection alone
-            continue
-        documented = method.__doc__ or ""
-        _, _, arguments = documented.partition("Args:\n")
-        silent += [
-            f"{name}: {parameter}"
-            for parameter in [*inspect.signature(method).parameters][1:]
-            if f" {parameter}: " not in arguments and not parameter.startswith("_")
-        ]
-        if "Raises:\n" not in documented and name not in RAISE_NOTHING:
-            silent.append(f"{name}: errors")
-    assert silent == []
 
 
 # --- the tests themselves ---------------------------------------------------------------------------

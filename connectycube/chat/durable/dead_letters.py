@@ -68,12 +68,21 @@ class DeadLetters:
 
     Args:
         path: The file of dead letters: that of durable mode, and ".dead".
+
+    Raises:
+        ArgumentTypeError, ArgumentValueError: ``path`` is no path of a file.
+
+    Example:
+        >>> letters = DeadLetters("bot.db.dead")
+        >>> len(letters), letters.retry_all()
+        (0, 0)
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(check_str("path", os.fspath(path)))
 
     def __iter__(self) -> Iterator[DeadLetter]:
+        # All at once: a cursor that is read slowly would keep other processes from writing.
         rows = self._all("SELECT id, at, failure, is_marked FROM letters ORDER BY id")
         return iter([self._letter(*row) for row in rows])
 
@@ -98,7 +107,7 @@ class DeadLetters:
         self._change(_MARK, ids)
 
     def retry_all(self) -> int:
-        """Have the receivers run again for all letters, as :meth:`retry` does.
+        """Have the receivers run again for all letters, with new counts of attempts.
 
         Returns:
             The number of letters.
@@ -138,6 +147,7 @@ class DeadLetters:
         for id in ids:
             check_int("id", id)
         if not os.path.exists(self.path):
+            # Asking for a letter must not make a file.
             self._check_known(ids, set())
             return
         with self._transaction("written") as run:
@@ -190,6 +200,7 @@ class DeadLetters:
         of it, the receiver may give the event up again: then the letter is replaced.
         """
         text = text_of(failure)
+        # Before the transaction: an event that cannot be written must not hold the lock of the file.
         with self._transaction("written") as run:
             run(
                 "INSERT OR REPLACE INTO letters (source, at, size, key, failure) VALUES (?, ?, ?, ?, ?)",
@@ -210,6 +221,8 @@ class DeadLetters:
             return 0
         size = 0
         letters = run("SELECT id, size FROM letters ORDER BY id DESC")
+        # From the newest on: the first one that does not fit, and all before it, are dropped. The newest
+        # is kept even if it is too large alone, as it has just been promised to be.
         for kept, (id, bytes_) in enumerate(letters):
             size += bytes_
             if kept and (kept >= _MOST_LETTERS or size > _MOST_BYTES):
@@ -264,6 +277,7 @@ class DeadLetters:
                 run("COMMIT")  # closing without it takes everything back
 
     def _check_or_make(self, run: Any) -> None:
+        # Within the transaction, so that of two processes with a new file one makes the tables.
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in _SCHEMA:
                 run(statement)

@@ -191,7 +191,7 @@ class Durability:
         )
 
     def forget_last_login(self) -> None:
-        """Let the next login begin where the file says: another process may have used it meanwhile."""
+        """Let the next login begin where the file says: another process may have used it since."""
         self._has_begun = False
 
     def open(self, user_id: int, beginning: Beginning | None = None) -> SavedState:
@@ -220,6 +220,8 @@ class Durability:
                 " are still running",
                 path=self.path,
             )
+        # After a failure the connection may be in any state; SQLite recovers a file only when it is
+        # opened.
         if self._store is not None and self._is_broken:
             self._close()
         if self._store is not None:
@@ -230,6 +232,7 @@ class Durability:
         store = DurableStore(self.path, Identity(config.app_id, user_id, config.chat_host))
         self._user_id = user_id
         self._is_broken = False
+        # A cursor of another user's file would skip a part of this one's history.
         self._cursor = None
         with suppress(DurableStoreError):  # take_marked() meets the same error, which is logged
             self._letter_count = len(self.dead_letters)
@@ -239,9 +242,12 @@ class Durability:
         """Find the events that are not queued: the first ones of each conversation, and where more begin."""
         self._saved, self._unread, counts = [], {}, Counter[str]()
         self._letters = store.letters()
+        # One more than fits: it tells that there are more, without reading them all.
         for row in store.inbox(self._most_in_memory + 1):
             conversation = row.key[0]
             counts[conversation] += 1
+            # Once one event is left in the file, all later ones of its conversation stay there too, in
+            # order.
             if conversation in self._parked or conversation in self._unread:
                 continue
             is_full = len(self._saved) >= self._most_waiting
@@ -249,8 +255,11 @@ class Durability:
                 self._unread[conversation] = row.n
                 continue
             saved = _saved(store, row)
+            # At a second login of this process the receivers of the first one may still run for this
+            # event.
             if saved[1] not in self._in_hand and self._is_readable(row):
                 self._saved.append(saved)
+        # Event streams have had no event below this number: those of earlier processes are not theirs.
         self._first_new = store.next_number
 
     def _is_readable(self, row: Waiting) -> bool:
@@ -267,10 +276,12 @@ class Durability:
         for entry in store.outbox():
             dialog = entry.message.dialog or DialogRef()
             submission = Submission(entry.id, entry.recipient, dialog, entry.message)
+            # Without history nobody can know whether an earlier process has sent the message.
             submission.durable = self._has_history
             submission.waiter = self._new_handle(entry.id, entry.message)
             self._pending[entry.id] = _Pending(submission, entry.inbound)
             outbox.append((submission, entry.stanza))
+        # A group's room sends us our own messages back; they are as little news as those that arrived.
         ours = [(recipient, self._user_id, own) for own, recipient, _ in store.sent()]
         theirs = [key for key, _ in store.seen()]
         cursor, service_cursor = self._begin_from(store, beginning)
@@ -327,6 +338,8 @@ class Durability:
             return
         try:
             with self._using() as store:
+                # Under the lock, so that a receiver that returns now finds either the open file or the
+                # released one.
                 self._is_released = True
                 store.set_cursor(self._service_cursor())
         except DurableStoreError as error:
@@ -339,12 +352,15 @@ class Durability:
         return True
 
     def _close_if_unused(self) -> None:
+        # A receiver that still runs will note that it has handled its event; only then may the file be
+        # closed.
         if self._is_released and not self._in_hand and self._store is not None:
             self._close()
 
     def _close(self) -> None:
         store = self._store
         assert store is not None
+        # Statistics go on to show what was left when the file is closed.
         self._left = (store.inbox_count, store.outbox_count)
         self._store = None
         self._saved = []
@@ -390,7 +406,10 @@ class Durability:
                 for n, arrived in zip(numbers, plan.arrived.values(), strict=True)
             ]
             self._noted = time.monotonic()
+            # Before the lock is released: a release of the connection must not close the file under them.
             self._in_hand.update(entries)
+        # After the commit: if that fails, the file does not know the outcomes, and the messages stay
+        # pending.
         for message_id in plan.settled:
             self._pending.pop(message_id, None)
         return dict(zip(plan.arrived, entries, strict=True))
@@ -427,6 +446,7 @@ class Durability:
 
     def _outcome(self, settled: OutcomeKnown) -> Outcome | None:
         submission = settled.submission
+        # Markers are not in the outbox, and a deferred message stays there for the next login.
         if submission.message is None or isinstance(settled.error, SendDeferredError):
             return None
         pending = self._pending.get(submission.id)
@@ -437,6 +457,7 @@ class Durability:
         """Forget events that the queue has rejected. Raises DurableStoreError."""
         if self._store is not None and entries:
             with self._using() as store:
+                # The server sends them again: as rows of the file they would be given to receivers twice.
                 self._in_hand.difference_update(entries)
                 store.withdraw([entry.n for entry in entries])
 
@@ -452,6 +473,7 @@ class Durability:
         more: :meth:`read_back` returns them.
         """
         with self._lock:
+            # Once: a login that is repeated while they wait in the queue must not queue them again.
             saved, self._saved = self._saved, []
             unread, self._unread = self._unread, {}
             self._parked.update(unread)
@@ -460,6 +482,7 @@ class Durability:
 
     def handled(self, entry: InboxEntry, *, keep: bool) -> None:
         """Note that all receivers have handled an event; ``keep``: run the others at the next login."""
+        # The letter goes first. A crash between the two runs its receiver again, and loses nothing.
         keep = keep or (entry.receiver is not None and not self._remove_letter(entry))
         # As _noting(), but without a context manager: each message comes here.
         try:
@@ -471,6 +494,7 @@ class Durability:
                         store.handled(entry.n)
                 finally:
                     if self._is_released:
+                        # Also after an error, so that the file of a closed connection is never left open.
                         self._close_if_unused()
         except DurableStoreError as error:
             self._is_broken = True
@@ -543,6 +567,8 @@ class Durability:
         conversation = entries[0].key[0]
         with self._lock:
             is_first = conversation not in self._parked
+            # Never higher than the number before: events in memory are older than those in the file
+            # alone.
             self._parked[conversation] = entries[0].n
             self._in_hand.difference_update(entries)
             return is_first
@@ -557,6 +583,7 @@ class Durability:
             first, store = self._parked.pop(conversation, None), self._store
             if first is None or store is None:
                 return [], False
+            # At least one, even if the queue has no room: else the conversation would never go on.
             most = max(1, min(room, self._most_in_memory))
             rows = store.inbox_of(conversation, first, most + 1)
             found: list[Saved] = []
@@ -568,6 +595,8 @@ class Durability:
                     break
                 if self._is_readable(row):
                     found.append(_saved(store, row, redelivered=row.n < self._first_new))
+            # An event that is queued, or handled right now, is in the file as well; it must not be queued
+            # twice.
             saved = [each for each in found if each[1] not in self._in_hand]
             self._in_hand.update(entry for _, entry in saved)
             return saved, conversation in self._parked
@@ -598,6 +627,8 @@ class Durability:
 
     def bury(self, entry: InboxEntry, failure: ReceiverGaveUp) -> None:
         """Keep an event that a receiver has given up as a dead letter. Raises DurableStoreError."""
+        # The letter is kept before the event is removed, so a crash may repeat this. Then the same source
+        # replaces the letter.
         source = json.dumps([entry.store_id, *entry.key, failure.signal, failure.receiver])
         self._letter_count = self.dead_letters.add(source, failure, json.dumps(entry.key))
 
@@ -619,6 +650,7 @@ class Durability:
             if not letters or self._store is None or self._is_released:
                 return []
             store = self._store
+            # A letter that is marked twice, or whose receiver runs already, is in the inbox already.
             taken = set(store.letters().values())
             arrived = []
             for letter in letters:
@@ -656,6 +688,8 @@ class Durability:
 
     def _service_cursor(self) -> float | None:
         """Return the cursor by the service's clock, None if that is not known."""
+        # Nothing arrived since: the value of the file again, as a way over both clocks would shift it
+        # each time.
         if self._begun is not None and self._cursor == self._begun[0]:
             return self._begun[1]
         now = self._service_time()
@@ -699,6 +733,8 @@ class Durability:
 
     def _known(self, submission: Submission) -> SendHandle[Any] | None:
         pending = self._pending.get(submission.id)
+        # First in memory: the handle of a message on its way is that of the first call, with its outcome
+        # to come.
         if pending is not None:
             _check_recipient(submission, pending.submission.to)
             handle: SendHandle[Any] = pending.submission.waiter
@@ -721,6 +757,8 @@ class Durability:
         if self._store is not None:
             entry = answers.entry if answers is not None else None
             inbound = entry.n if entry is not None else None
+            # Only a message that history shows can be looked up after a crash; another one would be sent
+            # twice.
             if self._has_history and submission.in_history:
                 with self._using() as store:
                     store.add(

@@ -44,6 +44,8 @@ class Arrived:
     @text.default
     def _text(self) -> str:
         conversation, _, message_id = self.key
+        # A lone surrogate cannot be written as UTF-8. Here it costs its event; in the transaction, all of
+        # the read.
         f"{conversation}{message_id}".encode()
         return text_of(self.event)
 

@@ -32,6 +32,7 @@ def event_of(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(values, dict):
         raise TypeError("no object")
+    # The event's own values win: only a row without a schema is of an older release.
     fields = {**_FIRST_SCHEMA, **values}
     return read_event("data", fields)
 

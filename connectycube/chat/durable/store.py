@@ -117,6 +117,7 @@ class DurableStore:
             )
         try:
             with self._errors("opened"):
+                # Locked first: of two processes that open one file, the second must not look into it.
                 self._take_possession()
                 self._check_or_make(identity)
                 self._files = self._found()
@@ -142,6 +143,7 @@ class DurableStore:
     def _check_or_make(self, identity: Identity) -> None:
         run = self._connection.execute
         with self._transaction(full=True):
+            # Within the transaction: a process that dies while it makes the tables leaves an empty file.
             if not self._one("SELECT count(*) FROM sqlite_master"):
                 self._make(identity)
             if self._one("PRAGMA application_id") != _APPLICATION_ID:
@@ -170,6 +172,7 @@ class DurableStore:
     def _first_free(self) -> int:
         """Return the number of the next message."""
         newest: int = self._one("SELECT coalesce(max(n), 0) FROM arrivals", int)
+        # A number that we have not written: one more could be beyond SQLite's integers.
         if newest >= _GREATEST:
             raise self._damaged("opened", f"a message has the number {newest}")
         return newest + 1
@@ -311,21 +314,26 @@ class DurableStore:
 
         ``cursor`` and ``now`` are unix seconds by the service's clock, None if that is not known.
         """
+        # Given here: ``executemany`` does not tell the number of each row, and the caller needs it.
         places = list(range(self._next, self._next + len(arrived)))
         rows = [
             (n, *_columns(one.key), now, one.text, one.signal, one.receiver, one.letter)
             for n, one in zip(places, arrived, strict=True)
         ]
+        # Only what arrived must reach the disk before the server is told: an outcome that a power failure
+        # takes back is settled again from history.
         with self._errors("written"), self._transaction(full=bool(arrived)):
             self._connection.executemany(
                 "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)", rows
             )
             settled = self._note_outcomes(outcomes, now)
             self._set_cursor(cursor)
+        # After the commit alone: if it fails, the numbers are free, and the counts are as before.
         self._next += len(places)
         self.inbox_count += len(places)
         self.outbox_count -= settled
         self._commits += 1
+        # Now and then, because it reads the whole table.
         if self._commits % _PRUNE_AFTER == 0:
             self.prune()
         return places
@@ -334,6 +342,8 @@ class DurableStore:
         """Note the outcomes of messages; return how many of these were in the outbox."""
         run, settled = self._connection.execute, 0
         for outcome in outcomes:
+            # Both in the transaction of the caller: a message is never in neither table, and so never
+            # sent twice.
             settled += run("DELETE FROM outbox WHERE id = ?", (outcome.id,)).rowcount
             if outcome.acknowledged:
                 run(
@@ -357,6 +367,8 @@ class DurableStore:
         """Forget events that the queue has rejected: the server sends them again."""
         gone = [(n,) for n in places]
         with self._errors("written"), self._transaction(full=False):
+            # After a power failure the rows may be back; then the repetitions of the server are
+            # recognised by their keys.
             removed = self._connection.executemany(
                 "DELETE FROM arrivals WHERE n = ? AND message IS NOT NULL", gone
             ).rowcount
@@ -378,6 +390,7 @@ class DurableStore:
         try:
             self._be_synchronous(full=False)
             # One statement is a transaction, too.
+            # A power failure may take it back: then the receivers run once more, with ``redelivered``.
             removed = self._connection.execute(_HANDLED, (n,)).rowcount
         except _FAILURES as error:
             raise self._failure("written", error) from error
@@ -422,6 +435,8 @@ class DurableStore:
                 (_KEPT, _KEPT_SECONDS),
             )
             run(
+                # The ids of answers are kept as long as their event is: a receiver that runs again gives
+                # its answers the same ids.
                 "DELETE FROM sent WHERE n <= (SELECT max(n) FROM sent) - ?"
                 f" AND NOT ({young}) AND NOT ({unfinished})",
                 (_KEPT, _KEPT_SECONDS),
@@ -457,6 +472,7 @@ class DurableStore:
     def _transaction(self, *, full: bool) -> Iterator[None]:
         run = self._connection.execute
         self._be_synchronous(full=full)
+        # SQLite would write into the file that was removed, and the events would be lost with it.
         if full and self._files is not None and self._found() != self._files:
             raise self._error("written", "it was removed or replaced while it was in use")
         run("BEGIN IMMEDIATE")
@@ -470,6 +486,7 @@ class DurableStore:
 
     def _be_synchronous(self, *, full: bool) -> None:
         """Say whether the next transaction must be on the disk when it returns."""
+        # The pragma is a statement of its own, and mostly the mode is that of the transaction before.
         if full is not self._in_full:
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._in_full = full

@@ -41,6 +41,14 @@ class FileLease:
 
     Raises:
         ArgumentTypeError, ArgumentValueError: ``path`` is no path.
+
+    Example:
+        >>> lease = FileLease("bot.lease")
+        >>> lease.acquire("this process")  # chat.login(exclusive=lease) does this
+        1
+        >>> FileLease("bot.lease").acquire("another process") is None
+        True
+        >>> lease.release("this process")
     """
 
     seconds: float | None = None
@@ -67,11 +75,21 @@ class FileLease:
         return self.path
 
     def acquire(self, holder: str) -> int | None:
-        """Lock the file; return its next number, or None if another holder has locked it."""
+        """Lock the file if no other holder has.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+
+        Returns:
+            The next number of the file, which is the fencing number; None if another holder has locked it.
+
+        Raises:
+            LeaseStoreError: The file cannot be opened, read or written, or is not that of a lease.
+        """
         check_fork()
         if holder in self._descriptors:
             self._close(holder)
-        # Noted before it is locked: a child that is forked meanwhile must close it, or it keeps the lock.
+        # Noted before it is locked: a child that is forked in between must close it, or it keeps the lock.
         descriptor = self._descriptors[holder] = self._open()
         try:
             # The lock of a file that was removed or replaced since it was opened excludes nobody.
@@ -90,13 +108,24 @@ class FileLease:
         return None
 
     def renew(self, holder: str) -> bool:
-        """Return whether the locked file still is the one that others would lock."""
+        """Ask whether the locked file still is the one that others would lock.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+
+        Returns:
+            Whether it is; False without a lock, or if the file was removed or replaced.
+        """
         check_fork()
         descriptor = self._descriptors.get(holder)
         return descriptor is not None and self._is_at_path(descriptor)
 
     def release(self, holder: str) -> None:
-        """Free the lock; without one, do nothing."""
+        """Free the lock; without one, do nothing.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+        """
         check_fork()
         self._close(holder)
 

@@ -94,7 +94,7 @@ class Hold:
             return True
         with self._lock:
             if self.now() < self._stops_at:
-                return True  # renewed meanwhile
+                return True  # it was renewed since
             if self.fencing is not None and not self._is_over:
                 self._is_over = True
                 self._loss = self._not_renewed_in_time()

@@ -80,7 +80,7 @@ class Keeper:
         """Wait until the lease is held, in a way that the handler of a signal may end by raising.
 
         Raises LeaseHeldError or LeaseStoreError at the deadline, LeaseStoreError at once if the lease cannot
-        be used, and NotConnectedError if it was given back meanwhile, by a logout.
+        be used, and NotConnectedError if a logout has given it back.
         """
         waker = Waker()
         self._wakers.add(waker)  # without a lock, which the handler could leave in the wrong state

@@ -22,9 +22,14 @@ class Lease(Protocol):
     """Something that at most one holder has at a time: ``FileLease``, ``SqlLease``, or a class of your own.
 
     A holder is a text that no other login of any process has. The methods are called on a thread that may
-    block. One thread at a time calls them for one holder, several threads for several holders. ``acquire``
-    is called again later if it raises ``OperationalError``, ``InterfaceError`` or an error of the network;
-    any other error ends the login. ``renew`` is called again until the time is over, whatever it raises.
+    block. One thread at a time calls them for one holder, several threads for several holders. ``acquire`` is
+    called again later if it raises ``OperationalError``, ``InterfaceError`` or an error of the network; any
+    other error ends the login. ``renew`` is called again until the time is over, after every error.
+
+    Example:
+        >>> lease = FileLease("bot.lease")
+        >>> isinstance(lease, Lease)
+        True
     """
 
     @property
@@ -34,7 +39,10 @@ class Lease(Protocol):
 
     @property
     def seconds(self) -> float | None:
-        """For how long a holder has it after ``acquire`` and each ``renew``; None: as long as it lives."""
+        """The seconds for which ``acquire`` and each ``renew`` give it to a holder.
+
+        None: a holder has it as long as its process lives.
+        """
         ...
 
     @property
@@ -43,19 +51,36 @@ class Lease(Protocol):
         ...
 
     def acquire(self, holder: str) -> int | None:
-        """Take the lease if it is free; return its fencing number, or None if another holder has it.
+        """Take the lease if it is free.
 
-        The number is greater than that of every holder before. A holder that has the lease already may
-        take it again. Any other result, also False, ends the login.
+        A holder that has the lease already may take it again.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+
+        Returns:
+            The fencing number, which is greater than that of every holder before; None if another holder has
+            the lease. Any other result, also False, ends the login.
         """
         ...
 
     def renew(self, holder: str) -> bool:
-        """Extend the lease to ``seconds`` from now; return False if another holder has taken it."""
+        """Extend the lease to ``seconds`` from now.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+
+        Returns:
+            Whether the holder still has the lease; False if another holder has taken it.
+        """
         ...
 
     def release(self, holder: str) -> None:
-        """Free the lease at once, unless another holder has taken it."""
+        """Free the lease at once, unless another holder has taken it.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+        """
         ...
 
 

@@ -64,6 +64,14 @@ class SqlLease:
 
     Raises:
         ArgumentTypeError, ArgumentValueError: An argument is wrong; the error names it.
+
+    Example:
+        >>> import sqlite3
+        >>> from functools import partial
+        >>> lease = SqlLease(partial(sqlite3.connect, "shop.db"), "orders bot", seconds=15.0)
+        >>> lease.acquire("this process")  # chat.login(exclusive=lease) does this
+        1
+        >>> lease.release("this process")
     """
 
     def __init__(
@@ -88,7 +96,16 @@ class SqlLease:
         self._clock: str | None = None
 
     def acquire(self, holder: str) -> int | None:
-        """Take the row if its time is over; return the new number, or None if another holder has it."""
+        """Take the row if its time is over; the table and the row are made if they are missing.
+
+        Errors of the database are raised as they are.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+
+        Returns:
+            The new number of the row, which is the fencing number; None if another holder has the row.
+        """
         if self._clock is None:
             self._clock = self._find_clock()
         found = None
@@ -105,13 +122,26 @@ class SqlLease:
         return int(found[1])
 
     def renew(self, holder: str) -> bool:
-        """Extend the time of the row; return False if another holder has taken the row, or it is deleted."""
+        """Extend the time of the row to ``seconds`` from now.
+
+        Errors of the database are raised as they are.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+
+        Returns:
+            Whether the holder still has the row; False if another holder has taken it, or it was deleted.
+        """
         with self._cursor() as run:
             changed: int = run(_RENEW, holder=holder).rowcount
         return changed == 1
 
     def release(self, holder: str) -> None:
-        """Let the time be over, unless another holder has taken the row."""
+        """Let the time be over, unless another holder has taken the row.
+
+        Args:
+            holder: The text that tells this login apart from all others.
+        """
         if self._clock is not None:  # else no call has come so far as to take it
             with self._cursor() as run:
                 run(_RELEASE, holder=holder)
@@ -134,7 +164,7 @@ class SqlLease:
                 with self._cursor() as run:
                     run(statement)
             except Exception:
-                if not self._is_made(statement):  # another process may have made it meanwhile
+                if not self._is_made(statement):  # another process may have made it first
                     raise
 
     def _is_made(self, statement: str) -> bool:

@@ -463,7 +463,7 @@ class Core:
         self._end_link(kind("the chat server did not complete the login in time"), now)
 
     def _bound_skipping(self, stream: Stream, now: float) -> None:
-        """Bound the time for which one element is skipped: nothing behind it arrives meanwhile."""
+        """Bound the time for which one element is skipped: nothing behind it arrives in that time."""
         if not stream.skips:
             self._timers.cancel(_SKIPPING)
         elif self._timers.due_at(_SKIPPING) is None:

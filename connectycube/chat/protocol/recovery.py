@@ -1,8 +1,8 @@
 """Filling the gap after a session that could not be resumed: each message of history once, in its place.
 
 A gap begins at the *cursor*, the moment up to which everything was committed, and ends with the next
-session. Live events are held meanwhile: in every conversation until history has named the dialogs with new
-messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
+session. While it is open, live events are held: in every conversation until history has named the dialogs
+with new messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
 :class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``.
 A late answer to an earlier question changes nothing.
 
@@ -179,6 +179,7 @@ class Recovery:
         """Whether a live event must wait for history. An ephemeral event, such as typing, does not."""
         if not self.is_holding or delivery.conversation is None or delivery.merge_key is not None:
             return False
+        # Until history has named the dialogs with a gap, each may have one.
         return self._gaps is None or delivery.conversation in self._gaps
 
     def hold(self, delivery: Delivery) -> bool:
@@ -290,6 +291,7 @@ class Recovery:
             return
         self.is_open = self.is_holding = False
         self._asked = None
+        # After a failure the moment is kept: the next session reads from where this gap began.
         if not self._has_failed:
             self._since = None
             finished = RecoveryFinished(messages=self._recovered_messages)
@@ -409,6 +411,7 @@ class _Held:
 
     def add(self, delivery: Delivery) -> bool:
         """Keep an event; False if there is no room."""
+        # One event is always taken, however large: without room for it, it could never be delivered.
         if self._waiting and (
             len(self._waiting) >= self._limits.queued_events
             or self._bytes + delivery.size > self._limits.queued_bytes

@@ -28,7 +28,7 @@ class ResumePolicy:
         self._failed = 0
 
     def new_session(self) -> None:
-        """Start the sum anew for a new session."""
+        """Start the sum from zero for a new session."""
         self._failed = 0
 
     def link_ended(self, session: Session, state: ChatState, error: Exception) -> bool:

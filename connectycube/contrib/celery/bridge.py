@@ -31,8 +31,8 @@ _CONFIRM = 10.0  # seconds
 def hand_over(chat: Chat, task: Task, signals: Iterable[str] = ("message_received",)) -> None:
     """Have a task run for each event of a chat, from its login on.
 
-    On RabbitMQ each task is confirmed by the broker (``confirm_publish``) before the event counts
-    as handled. On another broker Celery has no such confirmation, and a warning says what that costs.
+    On RabbitMQ each task is confirmed by the broker (``confirm_publish``) before the event counts as handled.
+    On another broker Celery has no such confirmation, and a warning names the cost.
 
     Args:
         chat: The chat of a bot.

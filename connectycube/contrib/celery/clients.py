@@ -20,6 +20,9 @@ def client() -> ConnectyCube:
     The application's keys are in the other variables of the environment. All threads share the client; the
     session is renewed by itself.
 
+    Returns:
+        The client.
+
     Raises:
         ArgumentValueError: CONNECTYCUBE_LOGIN, CONNECTYCUBE_PASSWORD or another variable is missing.
         ApiError: The login failed; a later call tries again.

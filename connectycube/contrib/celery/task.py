@@ -19,7 +19,16 @@ class ChatTask(Task):  # type: ignore[misc]
     """The base of a task for the events of a chat: ``@app.task(base=ChatTask)``.
 
     It is called with the event. A worker acknowledges it after the run, so a task whose worker was killed
-    runs again: use ``self.context.event_id``, which is the id of the task too, as a key for what it writes.
+    runs again: use ``self.context.event_id``, which is the id of the task too, as a key for all that it
+    writes.
+
+    Example:
+        >>> from celery import Celery
+        >>> from connectycube.contrib.celery import ChatTask
+        >>> app = Celery("bot")
+        >>> @app.task(base=ChatTask, bind=True)
+        ... def answer(self, message):
+        ...     print(f"{message.body}, in {self.name}")
     """
 
     acks_late = True
@@ -31,7 +40,7 @@ class ChatTask(Task):  # type: ignore[misc]
 
     @property
     def context(self) -> Context:
-        """What is known beside the event, while the task runs (``bind=True``).
+        """The facts beside the event, while the task runs (``bind=True``).
 
         Its ``reply_over_rest(client(), body)`` answers; there is no outbox.
         """

@@ -72,7 +72,9 @@ class AnnouncedLease:
 
 @define(kw_only=True)
 class BaseListener(ABC):
-    """Listens until a signal, until ``end()`` is called, or until the chat has failed for good.
+    """One user's chat that listens until a signal, or until ``end()`` is called.
+
+    It also ends when the chat has failed for good.
 
     Args:
         waits: Whether it waits while another process has the lease, and ends otherwise.
@@ -97,7 +99,7 @@ class BaseListener(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What the health names it."""
+        """The name of the listener in its health."""
 
     @property
     @abstractmethod
@@ -111,14 +113,31 @@ class BaseListener(ABC):
 
     @abstractmethod
     def lease(self) -> Lease | None:
-        """Return the lease that it needs for its login, or None."""
+        """Return the lease that the listener needs for its login.
+
+        Returns:
+            The lease; None: it logs in without one.
+        """
 
     @abstractmethod
     def connect(self, client: ConnectyCube, chat: Chat, ends: ExitStack) -> list[str]:
-        """Connect the handlers, and return their names; ``ends`` gets what is to be done after the logout."""
+        """Connect the handlers; ``run()`` calls it before the login to the chat.
+
+        Args:
+            client: The client, with a REST session.
+            chat: Its chat, which is not logged in yet.
+            ends: Gets the steps to be made after the logout.
+
+        Returns:
+            The names of the handlers, for people.
+        """
 
     def begin_chores(self, ends: ExitStack) -> None:  # noqa: B027 - not every listener has chores
-        """Begin what is done beside the handlers, once the user is logged in to the chat."""
+        """Begin the work beside the handlers, once the user is logged in to the chat.
+
+        Args:
+            ends: Gets the steps to be made after the logout.
+        """
 
     @property
     def for_whom(self) -> str:
@@ -126,13 +145,23 @@ class BaseListener(ABC):
         return ""
 
     def subject(self, user: User) -> str:
-        """Return the subject of the sentence that the user listens."""
+        """Return the subject of the sentence that the user listens.
+
+        Args:
+            user: The user who is logged in.
+
+        Returns:
+            The subject, such as "user 7".
+        """
         return f"user {user.id}"
 
     # --- from the first login to the last logout ---
 
     def run(self, signals: Iterable[int] = ()) -> None:
         """Listen until one of the signals arrives, ``end()`` is called, or the chat has failed for good.
+
+        Args:
+            signals: Numbers of signals of the operating system, for the main thread alone.
 
         Raises:
             LeaseStoreError: Another process listens, and ``waits`` is False (the cause is a
@@ -155,7 +184,7 @@ class BaseListener(ABC):
             self._returned.set()
 
     def end(self) -> None:
-        """Let ``run()`` log out and return; from any thread, before it or meanwhile."""
+        """Let ``run()`` log out and return; from any thread, also before ``run()``."""
         self._is_ended = True
         self._stop.set()
         chat = self._chat
@@ -163,7 +192,10 @@ class BaseListener(ABC):
             chat.logout()
 
     def close(self) -> None:
-        """End it, and wait until ``run()`` has returned on its thread, at most the time-out of a logout."""
+        """Let ``run()`` log out, and wait until it has returned.
+
+        The wait is at most ``Config.timeouts.logout`` seconds.
+        """
         self.end()
         self._returned.wait(self.config.timeouts.logout)
 

@@ -97,6 +97,15 @@ class Handover:
 
     Use it in a ``with`` statement, or call :meth:`close` when the window closes. Methods may be called from
     any thread.
+
+    Example:
+        >>> from connectycube.contrib.desktop import Handover
+        >>> def post(function):  # tk_post(root) and qt_post() make one for a window
+        ...     function()
+        >>> with Handover(chat, post) as handover:
+        ...     @handover.connect(chat.message_received)
+        ...     def show(chat, message):
+        ...         print(message.body)
     """
 
     def __init__(self, chat: Chat, post: Post) -> None:
@@ -184,8 +193,7 @@ class Handover:
     ) -> Any:
         """Call ``receiver(chat, event)`` on the GUI thread for every event of a signal from now on.
 
-        The options are those of ``signal.connect``. A receiver that is connected already keeps its place, and
-        gets the new options.
+        A receiver that is connected already keeps its place, and gets the new options.
 
         Args:
             signal: A signal of the chat, such as ``chat.message_received``.
@@ -194,7 +202,7 @@ class Handover:
             where: The receiver is called only for events for which ``where(event)`` is true. It is called on
                 a worker, so it must not touch the window.
             key: The receiver's name in the signal; it replaces an earlier receiver of the same key.
-            handling: What follows when the receiver raises; None is ``Config.handling``.
+            handling: When the receiver runs again after it raised; None is ``Config.handling``.
 
         Returns:
             The receiver, so that ``connect`` works as a decorator.
@@ -233,7 +241,7 @@ class Handover:
 
         Args:
             signal: The signal it was connected to.
-            receiver: What was given to :meth:`connect`.
+            receiver: The receiver that was given to :meth:`connect`.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: ``signal`` is no signal of this chat.
@@ -366,7 +374,7 @@ class Handover:
     def post(self, function: Callable[[], object]) -> None:
         """Have ``function()`` called on the GUI thread soon; nothing happens after :meth:`close`.
 
-        For done-callbacks of send handles and other threads. What it raises is logged at ERROR.
+        For done-callbacks of send handles and other threads. An error that it raises is logged at ERROR.
 
         Args:
             function: Called without arguments.
@@ -386,13 +394,14 @@ class Handover:
         """Call ``function()`` off the GUI thread, then ``done(result)`` or ``failed(error)`` on it.
 
         For calls that block, such as all of REST. At most four run at a time, and others wait for their turn.
-        After :meth:`close` neither ``done`` nor ``failed`` is called, and what has not begun is cancelled. A
-        call that has begun goes on to its end, on a daemon thread, which then lets go of the function.
+        After :meth:`close` neither ``done`` nor ``failed`` is called, and a call that has not begun is
+        cancelled. A call that has begun goes on to its end, on a daemon thread, which then lets go of the
+        function.
 
         Args:
             function: Called without arguments on a thread of the handover; it must not touch the window.
-            done: Called with what it returned.
-            failed: Called with what it raised. None: the error is logged at ERROR.
+            done: Called with the result.
+            failed: Called with the error. None: the error is logged at ERROR.
 
         Returns:
             A future with the result. Do not wait for it on the GUI thread; ``cancel()`` works until the call
@@ -445,12 +454,10 @@ class Handover:
     # --- the end ---
 
     def close(self) -> None:
-        """Call nothing on the GUI thread any more; for the end of the window. Later calls do nothing.
+        """End the hand-over: nothing is called on the GUI thread any more.
 
-        It waits for nothing, so it is legal on the GUI thread and inside a receiver. A receiver that runs
-        goes on to its end. An event that waits for the window is not handled: if the chat is ended, before or
-        within three seconds, it stays for the next login, and otherwise the chat goes on without these
-        receivers. So close the window, then ``chat.logout()`` or ``cube.close()``: neither waits.
+        An event whose receiver has not begun stays with the chat. May be called from any thread, and more
+        than once.
         """
         with self._lock:
             if self._closed_at is not None:

@@ -2,7 +2,7 @@
 
 ``root.after(0, function)`` from another thread works while ``mainloop()`` runs, if Tcl has threads. Before
 ``mainloop()`` and after it the call raises RuntimeError, one second late. While the window is busy it
-blocks, and if ``mainloop()`` ends meanwhile, it never returns.
+blocks, and if ``mainloop()`` ends before, it never returns.
 """
 
 from __future__ import annotations

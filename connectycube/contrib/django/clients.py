@@ -20,6 +20,9 @@ def get_client(bot: str = "default") -> ConnectyCube:
     Args:
         bot: A name in ``CONNECTYCUBE["BOTS"]``.
 
+    Returns:
+        The client.
+
     Raises:
         ImproperlyConfigured: The setting is wrong, or has no such bot.
         ApiError: The bot could not log in.
@@ -34,6 +37,9 @@ def client_for(user: Any) -> ConnectyCube:
 
     Args:
         user: A user of Django, saved and active.
+
+    Returns:
+        The client.
 
     Raises:
         ImproperlyConfigured: The setting is wrong.

@@ -59,6 +59,9 @@ def on(
         attempts: How often the function runs for one event at most, if it raises transient errors. None: as
             ``HANDLING`` of the setting says.
 
+    Returns:
+        The decorator, which returns the function.
+
     Raises:
         ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; the function
             cannot be called with ``(chat, event)``, or another one has its name.

@@ -37,6 +37,9 @@ def identity_token(user: Any) -> str:
     Args:
         user: A user of Django, saved and active.
 
+    Returns:
+        The token, as a text for a URL.
+
     Raises:
         ArgumentTypeError, ArgumentValueError: ``user`` is no saved and active user of Django.
     """
@@ -75,17 +78,29 @@ def fields_of(user: Any) -> dict[str, Any]:
 @method_decorator(csrf_exempt, name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 class IdentityView(View):
-    """Answers the service's question who a token belongs to: ``GET …?token=…``.
+    """Tells the service which user a token belongs to: ``GET …?token=…``.
 
     Put it into the URLconf, and its address with ``?token=#{login}`` into the dashboard of the service. The
     answer is a JSON object with ``uid`` and the fields of the user. Every refusal is the same 401, whether
-    the token is damaged, too old, or of a user who is gone: nobody learns who exists.
+    the token is damaged, too old, or of a user who is gone: so it tells nobody which users exist.
+
+    Example:
+        >>> from django.urls import path
+        >>> from connectycube.contrib.django import IdentityView
+        >>> urlpatterns = [path("chat/identity/", IdentityView.as_view())]
     """
 
     http_method_names = ["get"]  # noqa: RUF012 - as Django has it
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Answer the question."""
+        """Answer the question of the service.
+
+        Args:
+            request: The request of the service, with the parameter ``token``.
+
+        Returns:
+            A JSON object with ``uid`` and the fields of the user; status 401 for a token that is not valid.
+        """
         fields = identity_of(request.GET.get("token", ""))
         if fields is None:
             return JsonResponse({"error": "the token is not valid"}, status=401)

@@ -48,7 +48,7 @@ class DatabaseLease:
         return int(row.fencing) if taken else None
 
     def renew(self, holder: str) -> bool:
-        """Hold the lease longer; False if somebody else has taken it meanwhile."""
+        """Hold the lease longer; False if another holder has taken it."""
         with closed_afterwards():
             return bool(self._rows().filter(holder=holder).update(until=self._end()))
 

@@ -41,8 +41,8 @@ def send(
     """Send a message, after the commit if a transaction is open, so that a rollback sends nothing.
 
     In the listener it goes over the bot's chat, with the same id in each attempt of a handler; elsewhere over
-    REST. A message that fails after the commit is logged at ERROR, as the work is done and the caller
-    gone; for those that must not be lost there is ``OutgoingMessage``. May be called from any thread.
+    REST. A message that fails after the commit is logged at ERROR, because the caller is gone by then. For
+    messages that must not be lost there is ``OutgoingMessage``. May be called from any thread.
 
     Args:
         to: A dialog (an id as a string, a Dialog, one of its messages), or a user: an id as an int, a User of
@@ -93,10 +93,13 @@ async def asend(
     on_commit: bool = True,
     **custom: str | int | float | bool | Mapping[str, Any],
 ) -> Message | None:
-    """Send a message as :func:`send` does, without blocking the event loop, for asynchronous views.
+    """Send a message from a coroutine, such as an asynchronous view, without blocking the event loop.
+
+    A message waits for the commit if a transaction is open, so that a rollback sends nothing.
 
     Args:
-        to: A dialog or a user, as for ``send()``.
+        to: A dialog (an id as a string, a Dialog, one of its messages), or a user (an id as an int, a User, a
+            user of Django).
         body: The text, or a Message.
         bot: The name of the bot that sends it.
         as_user: A user of Django who sends it, instead of a bot.
@@ -107,7 +110,7 @@ async def asend(
         The message as it was sent; None if it waits for the commit.
 
     Raises:
-        Exception: What ``send()`` raises.
+        Exception: ``send()`` raised it: a wrong argument or setting, or a ConnectyCubeError.
     """
     return await sync_to_async(send)(
         to, body, bot=bot, as_user=as_user, on_commit=on_commit, **custom

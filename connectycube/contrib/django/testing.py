@@ -50,7 +50,7 @@ def fail_next(error: BaseException) -> None:
     """Let the next message that is sent in this test fail.
 
     Args:
-        error: What ``send()``, or a handler's answer, raises.
+        error: The error that ``send()``, or a handler's answer, raises.
     """
     current_outbox().fail_next(error)
 
@@ -71,11 +71,11 @@ def deliver(
 ) -> list[OutboxMessage]:
     """Call the handlers of a bot for a message, on this thread and in the test's transaction.
 
-    What a handler raises is raised here, and no handler runs again.
+    An error of a handler is raised here, and no handler runs again.
 
     Args:
         body: The text of the message; or a whole event, such as a Message or a MessageEdit.
-        sender: Who wrote it: an id, or a user of Django, who gets a ChatAccount if there is none.
+        sender: The sender: an id, or a user of Django, who gets a ChatAccount if there is none.
         dialog: The dialog that it came from; None: the private dialog with the sender. An id is that of a
             group.
         bot: The name of the bot that receives it.
@@ -83,7 +83,7 @@ def deliver(
         fields: Other fields of the Message, such as ``custom``.
 
     Returns:
-        What the handlers sent meanwhile, which is in ``outbox``, too.
+        The messages that the handlers sent, which are in ``outbox``, too.
 
     Raises:
         ImproperlyConfigured: BACKEND is not ``locmem``, or there is no such bot.
@@ -153,6 +153,14 @@ class ChatTransactionTestCase(TransactionTestCase):
     It needs the extra ``emulator``, and a database that threads share: any but SQLite in memory. The setting
     CONNECTYCUBE points to the emulator, without files of durable mode and without leases. ``self.emulator``
     is a ``connectycube.emulator.Emulator``, emptied for each test.
+
+    Example:
+        >>> from connectycube.contrib.django.testing import ChatTransactionTestCase
+        >>> class BotTest(ChatTransactionTestCase):
+        ...     def test_the_bot_answers(self):
+        ...         alice = self.chat_user("alice")
+        ...         alice.chat.send_private(self.bot_id(), "Hello").result()
+        ...         self.wait_until_handled()
     """
 
     bots: ClassVar[tuple[str, ...] | None] = None
@@ -223,6 +231,9 @@ class ChatTransactionTestCase(TransactionTestCase):
         Args:
             login: The login of the user.
             password: The password.
+
+        Returns:
+            The client.
         """
         self.emulator.add_user(login, password)
         client = ConnectyCube(config=self.emulator.config())
@@ -232,17 +243,28 @@ class ChatTransactionTestCase(TransactionTestCase):
         return client
 
     def bot_id(self, bot: str = "default") -> int:
-        """Return the id of a bot at the service."""
+        """Return the id of a bot at the service.
+
+        Args:
+            bot: The name of the bot in the setting.
+
+        Returns:
+            The id.
+        """
         user = get_backend().client(bot).user
         assert user is not None and user.id is not None
         return user.id
 
     def wait_until_handled(self, bot: str = "default", timeout: float = _SECONDS) -> None:
-        """Wait until the bot's handlers have handled what was sent to it before this call.
+        """Wait until the bot's handlers have handled all messages that were sent to it before this call.
 
         Args:
             bot: The name of the bot.
             timeout: Seconds.
+
+        Raises:
+            TimeoutError: The handlers did not return in time.
+            ChatError: The bot is not logged in, or has lost its connection.
         """
         chat = get_backend().client(bot).chat
         chat.ping(timeout)

@@ -27,6 +27,13 @@ class CacheTokenStore:
 
     Args:
         alias: The cache, by its key in ``CACHES``.
+
+    Example:
+        >>> from connectycube.contrib.django import CacheTokenStore
+        >>> store = CacheTokenStore("default")
+        >>> store.set("app:1:session:7", "a session", seconds=60)
+        >>> store.get("app:1:session:7")
+        'a session'
     """
 
     def __init__(self, alias: str = "default") -> None:
@@ -36,10 +43,13 @@ class CacheTokenStore:
         return f"<CacheTokenStore {self.alias!r}>"
 
     def get(self, key: str) -> str | None:
-        """Return the value of a key; None if there is none, or its time is over.
+        """Return the value of a key.
 
         Args:
-            key: The key.
+            key: ASCII letters, digits and colons.
+
+        Returns:
+            The value; None if there is none, or its time is over.
         """
         with self._cache() as cache:
             found: str | None = cache.get(key)
@@ -49,7 +59,7 @@ class CacheTokenStore:
         """Keep a value in place of the one before.
 
         Args:
-            key: The key.
+            key: ASCII letters, digits and colons.
             value: The value.
             seconds: How long to keep it.
         """
@@ -58,10 +68,15 @@ class CacheTokenStore:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Return a context manager that one thread of all processes is inside at a time.
+        """Make a lock that one thread of all processes holds at a time.
+
+        It ends by itself after half a minute.
 
         Args:
             key: The name of the lock.
+
+        Returns:
+            A context manager, inside which the lock is held.
 
         Raises:
             TimeoutError: Others had the lock for half a minute.

@@ -54,8 +54,8 @@ _LONGEST_EVENT_ID = 8_000  # characters
 class FlaskCube:
     """ConnectyCube in a Flask application: ``cube = FlaskCube()``, then ``cube.init_app(app)``.
 
-    One extension may be registered on several applications. What belongs to one of them (``client``,
-    ``send``, ``outbox`` …) needs an application context, which requests, commands and handlers have. Every
+    One extension may be registered on several applications. The parts that belong to one of them (``client``,
+    ``send``, ``outbox`` …) need an application context, which requests, commands and handlers have. Every
     method may be called from any thread.
 
     Args:
@@ -64,6 +64,17 @@ class FlaskCube:
     Raises:
         RuntimeError: The application has such an extension already.
         ArgumentValueError: Keys ``CONNECTYCUBE_*`` of ``app.config`` are unknown or wrong.
+
+    Example:
+        >>> from flask import Flask
+        >>> from connectycube.contrib.flask import FlaskCube
+        >>> flask_cube = FlaskCube()
+        >>> app = Flask("shop")
+        >>> app.config.update(TESTING=True, CONNECTYCUBE_BACKEND="locmem")
+        >>> flask_cube.init_app(app)
+        >>> with app.app_context():
+        ...     flask_cube.send(7, "Your order is ready").body
+        'Your order is ready'
     """
 
     def __init__(self, app: Flask | None = None) -> None:
@@ -141,6 +152,9 @@ class FlaskCube:
                 ``password``, or ``provider`` and ``token``. With CONNECTYCUBE_TOKEN_STORE all processes
                 share these sessions.
 
+        Returns:
+            The client.
+
         Raises:
             RuntimeError: There is no application context.
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or a key is missing.
@@ -169,8 +183,8 @@ class FlaskCube:
     ) -> Callable[[Function], Function]:
         """Return a decorator: the listener calls the function as ``function(chat, event)``.
 
-        Each call has an application context of its own, whose teardown sees what the function raises. The
-        module with the function must be imported where the application is made.
+        Each call has an application context of its own, whose teardown sees the error that the function
+        raises. The module with the function must be imported where the application is made.
 
         Args:
             signal: The name of a signal of the chat, such as "message_received".
@@ -178,6 +192,9 @@ class FlaskCube:
             key: The handler's name; None: its module and qualified name. A handler replaces one of the same
                 key; without a key two functions of the same name are an error.
             handling: When it runs again after an error; None: as CONNECTYCUBE_HANDLING says.
+
+        Returns:
+            The decorator, which returns the function.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: There is no such signal; an argument is wrong; or the
@@ -219,7 +236,7 @@ class FlaskCube:
             to: A dialog (an id as a string, a Dialog, one of its messages), or a user (an id as an int, a
                 User).
             body: The text; or a Message, with attachments and more.
-            as_client: Who sends it, such as ``cube.client_for(…)``; None: the application's user.
+            as_client: The client of the sender, such as ``cube.client_for(…)``; None: the application's user.
             custom: Custom parameters, by their names.
 
         Returns:
@@ -250,18 +267,21 @@ class FlaskCube:
 
         The first request asks, as the page's user, for the permission; only then is anything sent, at once.
         The browser's EventSource gets an event ``begin`` where it has to empty its list, and a ``message``
-        for each message, with ``message.to_dict()`` as JSON. After a lost connection it goes on where it
-        was, in any process. The stream ends when the server ends, holds no application context, and takes a
-        client of ``client_for`` along. With a server that serves one request at a time it ends after each
-        look, and the browser comes back after a second.
+        for each message, with ``message.to_dict()`` as JSON. After a lost connection it goes on where it was,
+        in any process. The stream ends when the server ends. It holds no application context, and closes a
+        client of ``client_for`` at its end. With a server that serves one request at a time it ends after
+        each look, and the browser comes back after a second.
 
         Args:
             dialog: The dialog.
             as_client: The client of the page's user.
-            last_event_id: Where to go on; None: what the header ``Last-Event-ID`` of the request says, and
-                without it the end of the dialog.
+            last_event_id: The id of the last event that the page has; None: the value of the header
+                ``Last-Event-ID`` of the request, and without it the end of the dialog.
             heartbeat: Seconds of silence after which a comment is sent, so that proxies keep the connection.
             history: How many of the newest messages are sent where a page begins, 100 at most.
+
+        Returns:
+            The response.
 
         Raises:
             RuntimeError: There is no application context.
@@ -306,14 +326,20 @@ class FlaskCube:
     def end_streams(self) -> None:
         """End the streams of the current application in this process, for servers that do not tell their end.
 
-        gunicorn does: there they end by themselves.
+        With gunicorn the streams end by themselves.
+
+        Raises:
+            RuntimeError: There is no application context.
         """
         self._clients.bell.end_streams()
 
     def close(self) -> None:
-        """Close what the current application has opened in this process, for scripts and tests that go on.
+        """Close all that the current application has opened in this process.
 
-        The next use opens it again. A process that ends need not call it.
+        For scripts and tests that go on: the next use opens it again. A process that ends need not call it.
+
+        Raises:
+            RuntimeError: There is no application context.
         """
         self._clients.close()
 
@@ -321,7 +347,7 @@ class FlaskCube:
 
     @property
     def outbox(self) -> Outbox[testing.OutboxMessage]:
-        """What the current application has sent in tests, the oldest first.
+        """The messages that the current application has sent in tests, the oldest first.
 
         ``outbox.clear()`` empties it, ``outbox.fail_next(error)`` lets the next message fail.
         """
@@ -338,18 +364,18 @@ class FlaskCube:
     ) -> list[testing.OutboxMessage]:
         """Call the handlers for a message in a test, on this thread, each in a context of its own.
 
-        What a handler raises is raised here, and no handler runs again.
+        An error of a handler is raised here, and no handler runs again.
 
         Args:
             body: The text of the message; or a whole event, such as a Message or a MessageEdit.
-            sender: Who wrote it: an id, or a User.
+            sender: The sender: an id, or a User.
             dialog: The dialog that it came from; None: the private dialog with the sender. An id is that of a
                 group.
             signal: The signal of the event.
             fields: Other fields of the Message, such as ``custom``.
 
         Returns:
-            What the handlers sent meanwhile, which is in ``outbox``, too.
+            The messages that the handlers sent, which are in ``outbox``, too.
 
         Raises:
             RuntimeError: There is no application context, or the backend is not ``locmem``.

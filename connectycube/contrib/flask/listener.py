@@ -24,7 +24,7 @@ class Listener(BaseListener):
 
     Args:
         app: The application, in whose contexts handlers run.
-        clients: What it has in this process; it sends with the listener's chat meanwhile.
+        clients: What it has in this process; it sends with the listener's chat while that is there.
         handlers: What is called.
         workers: Threads that call handlers, instead of WORKERS; None: as the settings say.
         waits: Whether it waits while another process listens, and ends otherwise.

@@ -20,7 +20,7 @@ def is_ending() -> bool:
     worker = _gunicorn_worker()
     if worker is None:
         return False
-    # A worker whose parent is gone waits for its requests, and keeps the port from the next server meanwhile.
+    # A worker whose parent is gone waits for its requests, and keeps the port from the next server.
     return not worker.alive or getattr(worker, "ppid", os.getppid()) != os.getppid()
 
 

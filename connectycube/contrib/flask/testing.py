@@ -19,16 +19,25 @@ __all__ = ["OutboxMessage", "deliver", "event_of"]
 
 @frozen(kw_only=True)
 class OutboxMessage:
-    """A message that was sent in a test."""
+    """A message that was sent in a test.
+
+    Example:
+        >>> from connectycube.contrib.flask import OutboxMessage
+        >>> sent = OutboxMessage(to=7, message=Message(body="Hello", custom={"order": "42"}))
+        >>> sent.body, sent.custom
+        ('Hello', {'order': '42'})
+    """
 
     to: Any
-    """What ``send()`` was given; for an answer the dialog of the message that was answered."""
+    """The recipient that ``send()`` was given; for an answer the dialog of the message that was answered."""
     message: Message
     """The message itself, with its id and attachments."""
     body: str | None = field(init=False)
+    """The text of the message."""
     custom: dict[str, Any] = field(init=False)
+    """The custom parameters of the message."""
     as_client: ConnectyCube | None = None
-    """What ``send()`` was given."""
+    """The client that ``send()`` was given; None: the application's user sent it."""
     in_reply_to: Message | None = None
     """The message that a handler has answered."""
 

@@ -26,18 +26,28 @@ class ConnectyCubeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     ``opentelemetry-instrument`` calls it by itself. It takes:
 
     - ``tracer_provider``, ``meter_provider``: Those of the process by default.
-    - ``propagate``: Whether what the chat sends has the custom parameter ``traceparent``, so that receivers
-      of other programs are linked to it. Off by default, as it travels to the clients of all recipients.
+    - ``propagate``: Whether the messages of the chat have the custom parameter ``traceparent``, so that
+      receivers of other programs are linked to it. Off by default, as it travels to the clients of all
+      recipients.
 
     ``uninstrument()`` ends all of it, also for clients that are there; a later ``instrument()`` is for those
     that are made after it. Call both from one thread at a time.
+
+    Example:
+        >>> from connectycube.contrib.opentelemetry import ConnectyCubeInstrumentor
+        >>> ConnectyCubeInstrumentor().instrument()  # before the first client is made
+        >>> ConnectyCubeInstrumentor().uninstrument()
     """
 
     _spans: Spans | None = None
     _propagation: Propagation | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Return nothing: what is instrumented is the package that this module is a part of."""
+        """Return the packages that are needed: this package itself, and no other.
+
+        Returns:
+            Nothing, as an empty tuple.
+        """
         return ()
 
     def _instrument(self, **options: Any) -> None:

@@ -29,7 +29,7 @@ class _Child:
 
 
 class Children:
-    """So many processes with the same command, until ``stop()``.
+    """A number of processes with the same command, which run until ``stop()``.
 
     The standard input of each is a pipe from this process. It ends when this process does, however it ends,
     and tells the child to end.
@@ -37,6 +37,12 @@ class Children:
     Args:
         command: The command of a child.
         count: The number of processes.
+
+    Example:
+        >>> import sys
+        >>> from connectycube.contrib.relay import Children
+        >>> children = Children([sys.executable, "-m", "connectycube", "worker"], count=4)
+        >>> children.stop()  # from a signal handler; run() ends the processes and returns
     """
 
     def __init__(self, command: Sequence[str], count: int) -> None:
@@ -46,12 +52,18 @@ class Children:
         self._children: list[_Child] = []
 
     def run(self) -> int:
-        """Keep the children running until ``stop()``; return the number of those that died meanwhile."""
+        """Keep the children running until ``stop()``; one that dies is replaced.
+
+        Returns:
+            The number of children that died.
+        """
         died = 0
         starts = [0.0] * self._count
         try:
             while True:
                 now = time.monotonic()
+                # A child that dies at once, as with a wrong setting, must not be started hundreds of
+                # times a second.
                 while len(self._children) < self._count and starts[0] <= now:
                     starts.pop(0)
                     self._children.append(self._start())
@@ -87,6 +99,7 @@ class Children:
         for child in self._children:
             assert child.process.stdin is not None
             with suppress(OSError):
+                # All pipes before the first wait, so that the children end at the same time.
                 child.process.stdin.close()
         deadline = time.monotonic() + _PATIENCE
         for child in self._children:
@@ -99,10 +112,17 @@ class Children:
 
 
 def end_with_parent(stop: Callable[[], object]) -> None:
-    """Call ``stop()`` when the standard input ends, which is a pipe from the parent; returns at once."""
+    """Watch the standard input, which is a pipe from the parent process; return at once.
+
+    A child of :class:`Children` calls it.
+
+    Args:
+        stop: Called without arguments, on a thread of its own, when the parent has ended.
+    """
 
     def watch() -> None:
         with suppress(OSError, ValueError):
+            # A byte at a time: what the parent writes is ignored, and only the end of the pipe counts.
             while sys.stdin.buffer.read(1):
                 pass
         stop()

@@ -28,13 +28,23 @@ _PAGE = 100
 
 @define(eq=False)
 class Context:
-    """What a handler is called with, beside the event.
+    """The second argument of a handler, beside the event: its id, the attempt, and ways to answer.
 
     Args:
         envelope: The envelope of the event.
         group: The group of the worker.
         attempt: The number of this attempt for the event, from 1.
         repeated: Whether a handler may have run for the event before.
+
+    Example:
+        >>> from connectycube.contrib.relay import Context, Envelope
+        >>> message = Message(id="5f" * 12, body="Hello", dialog=group)
+        >>> envelope = Envelope("e1", 7, "message_received", f"dialog:{group.id}", message)
+        >>> answers = []  # a handler is tested with a list in place of the engine
+        >>> context = Context(envelope, "workers", attempt=1, repeated=False, add=answers.append)
+        >>> message_id = context.reply("you said Hello")
+        >>> answers[0].message.body
+        'you said Hello'
     """
 
     envelope: Envelope
@@ -46,7 +56,7 @@ class Context:
 
     @property
     def event_id(self) -> str:
-        """The id of the event, the same in each attempt: a key for what the handler writes elsewhere."""
+        """The id of the event, the same in each attempt: a key for all that the handler writes elsewhere."""
         return self.envelope.id
 
     @property
@@ -60,7 +70,7 @@ class Context:
         return self.envelope.traceparent
 
     def reply(self, body: str | Message, **custom: Any) -> str:
-        """Have the relay send a message to the dialog of the event; return the message's id.
+        """Have the relay send a message to the dialog of the event.
 
         The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
         end. When this returns, the engine has the message, and the relay sends it, in order.
@@ -69,6 +79,9 @@ class Context:
             body: The text, or a Message.
             custom: Custom parameters of the message.
 
+        Returns:
+            The id of the message.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or the event is of no dialog.
             EngineUnavailableError, EngineFullError: The engine did not take it; both are transient.
@@ -76,12 +89,18 @@ class Context:
         return self.send(self._dialog(), body, **custom)
 
     def send(self, dialog: DialogRef, body: str | Message, **custom: Any) -> str:
-        """Have the relay send a message to any dialog, as ``reply`` does.
+        """Have the relay send a message to any dialog.
+
+        The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
+        end. When this returns, the engine has the message, and the relay sends it, in order.
 
         Args:
-            dialog: Where to, such as ``DialogRef.private(user_id)`` or the dialog of a message.
+            dialog: The dialog, such as ``DialogRef.private(user_id)`` or the dialog of a message.
             body: The text, or a Message.
             custom: Custom parameters of the message.
+
+        Returns:
+            The id of the message.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong.
@@ -100,7 +119,7 @@ class Context:
         return message_id
 
     def reply_over_rest(self, client: ConnectyCube, body: str | Message, **custom: Any) -> Message:
-        """Send a message to the dialog of the event over REST, without the relay; return it.
+        """Send a message to the dialog of the event over REST, without the relay.
 
         REST takes no id of ours. So the message carries one in the parameter ``in_reply_to``, and a repeated
         attempt first looks for that in the dialog's history.
@@ -110,6 +129,9 @@ class Context:
             body: The text, or a Message.
             custom: Custom parameters of the message.
 
+        Returns:
+            The message as the service stored it.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or the event is of no dialog.
             ApiError: The service did not take it.
@@ -117,11 +139,14 @@ class Context:
         dialog, message = self._dialog(), checked_message(body, custom)
         mark = self._answer_id(self._count)
         self._count += 1
+        # Only in a repeated attempt: the look costs a call, and before the first one nothing can have
+        # been sent.
         found = self._sent_before(client, dialog, mark) if self.repeated else None
         if found is not None:
             return found
         to: str | int | None = dialog.id or dialog.peer_id
         assert to is not None
+        # REST takes no id of ours, so the mark stands for it.
         message = evolve(message, id=None, custom={**message.custom, IN_REPLY_TO: mark})
         return client.messages.create(to, message, send_to_chat=True)
 
@@ -136,6 +161,7 @@ class Context:
         # Not before the message, by the service's clock.
         sent = event.date_sent if isinstance(event, Message) else None
         since = (sent or self.envelope.at) - _EARLIER
+        # The oldest first, so that messages which arrive while pages are read change no earlier page.
         for skip in range(0, 10_000, _PAGE):
             page = client.messages.list(
                 dialog_id,

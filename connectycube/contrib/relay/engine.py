@@ -47,6 +47,7 @@ class Topic:
 
     def partition_of(self, key: str) -> int:
         """Return the number of the partition of a key, which is the same in each process and release."""
+        # Not hash(), which is salted by process: two relays would put one dialog into two partitions.
         return zlib.crc32(key.encode(errors="surrogatepass")) % self.partitions
 
 
@@ -95,6 +96,12 @@ class PartitionStatus:
         waiting: The number of events that are not handled; RabbitMQ counts those that no worker has.
         owner: The worker that has it (Redis) or the number of consumers (RabbitMQ); None: no worker has it.
         oldest: Seconds since the oldest of them was added; None: there is none, or the engine does not say.
+
+    Example:
+        >>> from connectycube.contrib.relay import PartitionStatus
+        >>> status = PartitionStatus("events", "workers", partition=3, waiting=12)
+        >>> status.waiting, status.owner
+        (12, None)
     """
 
     topic: str
@@ -120,6 +127,12 @@ class Letter:
         attempts: How often the handler has run for it.
         body: The event as it was added.
         at: When it was given up.
+
+    Example:
+        >>> from connectycube.contrib.relay import Letter
+        >>> letter = Letter("1", "events", "workers", 3, "7/u8", "e1", "KeyError('name')", 10, b"{}")
+        >>> Letter.from_json(letter.to_json()) == letter
+        True
     """
 
     id: str
@@ -134,7 +147,11 @@ class Letter:
     at: datetime = field(factory=lambda: datetime.now(timezone.utc))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the letter as a dictionary of JSON's types."""
+        """Write the letter as a dictionary of JSON's types.
+
+        Returns:
+            The dictionary; "schema" is its version.
+        """
         return {
             "schema": 1,
             "id": self.id,
@@ -146,16 +163,31 @@ class Letter:
             "error": self.error,
             "attempts": self.attempts,
             "at": self.at.isoformat(),
+            # Any bytes come back as they were, also those of an event that cannot be read.
             "body": self.body.decode("utf-8", "surrogateescape"),
         }
 
     def to_json(self) -> bytes:
-        """Return the letter as JSON in ASCII."""
+        """Write the letter as JSON.
+
+        Returns:
+            The JSON, in ASCII.
+        """
         return json.dumps(self.to_dict()).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Letter:
-        """Return the letter of what :meth:`to_json` made; raises EnvelopeError."""
+        """Read the JSON that :meth:`to_json` made.
+
+        Args:
+            data: The JSON.
+
+        Returns:
+            The letter.
+
+        Raises:
+            EnvelopeError: It is no letter, or of another schema.
+        """
         try:
             found: Mapping[str, Any] = json.loads(data)
             if found["schema"] != 1:
@@ -221,17 +253,20 @@ class Subscription(ABC):
 
 
 class Engine(ABC):
-    """A broker. Its methods may be called from any thread; connections are opened by the first call."""
+    """A broker; its methods may be called from any thread, and the first call opens connections."""
 
     lease: float
     """Seconds after which a partition of a worker that was killed goes to another one, at the latest."""
 
     @abstractmethod
     def declare(self, topic: Topic) -> None:
-        """Make what is missing for a topic, and check what is there.
+        """Make the parts of a topic that are missing, and check the others.
+
+        Args:
+            topic: The topic.
 
         Raises:
-            EngineSettingsError: What is there has other settings; the error names both.
+            EngineSettingsError: A part has other settings; the error names both.
             EngineUnavailableError: The broker cannot be reached.
         """
 
@@ -241,6 +276,12 @@ class Engine(ABC):
 
         A repeated call with the same id is a repetition: it may add the event again, and a worker then gets
         it with the same id.
+
+        Args:
+            topic: The topic.
+            key: The key; events of one key stay in order.
+            event_id: The id of the event.
+            body: The event, as bytes.
 
         Returns:
             Whether it was added; False if the engine knows that it has been before.
@@ -252,39 +293,91 @@ class Engine(ABC):
 
     @abstractmethod
     def subscribe(self, topic: Topic, group: str, batch: int) -> Subscription:
-        """Begin to get the events of a group, at most ``batch`` at a time."""
+        """Begin to get the events of a group.
+
+        Args:
+            topic: The topic.
+            group: The name of the group.
+            batch: The largest number of events at a time.
+
+        Returns:
+            The subscription, for one thread.
+        """
 
     @abstractmethod
     def status(self, topic: Topic) -> list[PartitionStatus]:
-        """Return the number of waiting events for each group and partition."""
+        """Count the waiting events.
+
+        Args:
+            topic: The topic.
+
+        Returns:
+            The numbers for each group and partition.
+
+        Raises:
+            EngineUnavailableError: The broker cannot be reached.
+        """
 
     @abstractmethod
     def letters(self) -> list[Letter]:
-        """Return the dead letters, the oldest first."""
+        """Return the dead letters of all groups.
+
+        Returns:
+            The letters, the oldest first.
+
+        Raises:
+            EngineUnavailableError: The broker cannot be reached.
+        """
 
     @abstractmethod
     def retry_letters(self, ids: Sequence[str]) -> None:
         """Put events back behind the others of their partition, for the group that has given them up.
 
+        Args:
+            ids: The ids of the letters.
+
         Raises:
             ArgumentValueError: One of the ids is that of no letter; then none is put back.
+            EngineUnavailableError: The broker cannot be reached.
         """
 
     @abstractmethod
     def drop_letters(self, ids: Sequence[str]) -> None:
         """Remove letters for good.
 
+        Args:
+            ids: The ids of the letters.
+
         Raises:
             ArgumentValueError: One of the ids is that of no letter; then none is removed.
+            EngineUnavailableError: The broker cannot be reached.
         """
 
     @abstractmethod
     def load(self, name: str) -> bytes | None:
-        """Return the small value that was saved last under a name; None if there is none."""
+        """Return the small value that was saved last under a name.
+
+        Args:
+            name: The name.
+
+        Returns:
+            The value; None if there is none.
+
+        Raises:
+            EngineUnavailableError: The broker cannot be reached.
+        """
 
     @abstractmethod
     def save(self, name: str, value: bytes) -> None:
-        """Keep a small value under a name, in place of the one before."""
+        """Keep a small value under a name, in place of the one before.
+
+        Args:
+            name: The name.
+            value: The value.
+
+        Raises:
+            EngineUnavailableError: The broker cannot be reached.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -37,6 +37,7 @@ def engine_of(url: str | Engine, prefix: str, **options: Any) -> Engine:
     if isinstance(url, Engine):
         return url
     scheme = urlsplit(check_str("url", url)).scheme
+    # The error shows the scheme alone: the rest of the URL may hold a password.
     if scheme not in _MODULES:
         raise ArgumentValueError(
             f"url must begin with redis://, rediss://, unix://, amqp:// or amqps://, not {scheme}://"

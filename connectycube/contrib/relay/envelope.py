@@ -56,6 +56,13 @@ class Envelope:
         at: When the relay took it.
         traceparent: The trace it belongs to (W3C Trace Context), or None.
         repeated: Whether an earlier attempt to hand it over may have succeeded.
+
+    Example:
+        >>> from connectycube.contrib.relay import Envelope
+        >>> message = Message(id="5f" * 12, body="Hello", dialog=group)
+        >>> envelope = Envelope("e1", 7, "message_received", f"dialog:{group.id}", message)
+        >>> Envelope.from_json(envelope.to_json()).event.body
+        'Hello'
     """
 
     id: str
@@ -68,7 +75,11 @@ class Envelope:
     repeated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the envelope as a dictionary of JSON's types; "schema" is its version."""
+        """Write the envelope as a dictionary of JSON's types.
+
+        Returns:
+            The dictionary; "schema" is its version.
+        """
         data = {
             "schema": SCHEMA,
             "id": self.id,
@@ -85,15 +96,25 @@ class Envelope:
         return data
 
     def to_json(self) -> bytes:
-        """Return the envelope as JSON in UTF-8."""
+        """Write the envelope as JSON.
+
+        Returns:
+            The JSON, in UTF-8.
+        """
         return json.dumps(self.to_dict(), separators=(",", ":")).encode()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Envelope:
-        """Return the envelope of a dictionary that :meth:`to_dict` made.
+        """Read the dictionary that :meth:`to_dict` made.
+
+        Args:
+            data: The dictionary, also after a way through JSON.
+
+        Returns:
+            The envelope.
 
         Raises:
-            EnvelopeError: It is none, or of another schema.
+            EnvelopeError: It is no envelope, or has another schema.
         """
         _check_schema(data, "envelope")
         traceparent = data.get("traceparent")
@@ -104,16 +125,23 @@ class Envelope:
             conversation=_text(data, "conversation"),
             event=_event(data.get("event")),
             at=_time(data, "at"),
+            # It may be the text of another user, and ends up in headers of requests.
             traceparent=traceparent if is_traceparent(traceparent) else None,
             repeated=data.get("repeated") is True,
         )
 
     @classmethod
     def from_json(cls, body: bytes) -> Envelope:
-        """Return the envelope of what :meth:`to_json` made.
+        """Read the JSON that :meth:`to_json` made.
+
+        Args:
+            body: The JSON, in UTF-8.
+
+        Returns:
+            The envelope.
 
         Raises:
-            EnvelopeError: It is none, or of another schema.
+            EnvelopeError: It is no envelope, or has another schema.
         """
         return cls.from_dict(_mapping(body, "envelope"))
 
@@ -147,11 +175,12 @@ class Answer:
         """Return the answer of what :meth:`to_json` made.
 
         Raises:
-            EnvelopeError: It is none, or of another schema.
+            EnvelopeError: It is no envelope, or has another schema.
         """
         data = _mapping(body, "answer")
         _check_schema(data, "answer")
         dialog, message = _event(data.get("dialog")), _event(data.get("message"))
+        # Without an id the relay could not tell a repetition, and would send it twice.
         if not isinstance(dialog, DialogRef) or not isinstance(message, Message) or not message.id:
             raise EnvelopeError("an answer has no dialog, or no message with an id")
         return cls(bot=_number(data, "bot"), dialog=dialog, message=message)
@@ -169,6 +198,7 @@ def _mapping(body: bytes, what: str) -> Mapping[str, Any]:
 
 def _check_schema(data: Mapping[str, Any], what: str) -> None:
     schema = data.get("schema")
+    # In Python True equals 1.
     if schema is True or schema != SCHEMA:
         raise EnvelopeError(
             f"an {what} has schema {_shown(schema)}, and this release reads {SCHEMA}: install the release of"
@@ -179,6 +209,7 @@ def _check_schema(data: Mapping[str, Any], what: str) -> None:
 def _event(data: object) -> Any:
     if not isinstance(data, dict):
         raise EnvelopeError(f"event is {_shown(data)}, and no model")
+    # Only names that the package exports: the text comes from a broker that others may write to.
     name = data.get("model")
     model: Any = getattr(connectycube, name, None) if name in connectycube.__all__ else None
     if not hasattr(model, "from_dict"):
@@ -198,6 +229,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 def _number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
+    # JSON's true is an int in Python, and would be user 1.
     if not isinstance(value, int) or isinstance(value, bool):
         raise EnvelopeError(f"{name} is {_shown(value)}, and no whole number")
     return value
@@ -208,6 +240,7 @@ def _time(data: Mapping[str, Any], name: str) -> datetime:
         value = datetime.fromisoformat(_text(data, name))
     except ValueError:
         raise EnvelopeError(f"{name} is {_shown(data.get(name))}, and no time") from None
+    # Times are compared with the service's, which a time without a zone cannot be.
     if value.tzinfo is None:
         raise EnvelopeError(f"{name} is {_shown(data.get(name))}, a time without its zone")
     return value

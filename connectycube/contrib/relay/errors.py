@@ -15,7 +15,16 @@ __all__ = [
 
 
 class RelayError(ConnectyCubeError):
-    """What this package raises beside the errors of arguments."""
+    """The root of the errors of the relay, but for errors of arguments.
+
+    Example:
+        >>> from connectycube.contrib.relay import Envelope, RelayError
+        >>> try:
+        ...     Envelope.from_json(b"{}")
+        ... except RelayError as error:
+        ...     print(type(error).__name__)
+        EnvelopeError
+    """
 
 
 class EngineUnavailableError(RelayError):
@@ -27,7 +36,7 @@ class EngineFullError(RelayError):
 
 
 class EngineSettingsError(RelayError):
-    """What the engine has does not fit to the settings: other partitions, another type, no permission."""
+    """The queues of the engine do not fit to the settings: other partitions, another type, no permission."""
 
 
 class EnvelopeError(RelayError):

@@ -36,6 +36,7 @@ class Holder:
     def holding(self, claim: Claim) -> Iterator[None]:
         """Renew a claim inside of the ``with`` statement."""
         with self._changed:
+            # Both under the lock: a renewal of the claim before must not mark this one as lost.
             self._claim, self.is_lost = claim, False
         try:
             yield
@@ -51,6 +52,8 @@ class Holder:
                     return
                 claim = self._claim
             if claim is not None:
+                # Without the lock: a broker that does not answer would keep the worker from ending its
+                # claim.
                 self._renew(claim)
 
     def _renew(self, claim: Claim) -> None:
@@ -58,6 +61,7 @@ class Holder:
             self._subscription.renew(claim)
         except ClaimLostError:
             with self._changed:
+                # The claim may have ended while its renewal was on the way.
                 self.is_lost = self.is_lost or self._claim is claim
         except RelayError:
             pass  # the next call of the worker says so, if the broker is still away then

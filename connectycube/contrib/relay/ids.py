@@ -31,6 +31,7 @@ class EventIds:
 
     def id_of(self, bot: int, signal: str, conversation: str, event: Any) -> str:
         """Return the id of an event that a bot has received in a conversation."""
+        # The sender too: a user can send any id, and must not make another user's message look repeated.
         if isinstance(event, Message) and event.id:
             return _digest(bot, signal, conversation, event.sender_id, event.id)[:32]
         return self._random_id(event)
@@ -50,6 +51,7 @@ def answer_id(event_id: str, message_id: str | None, group: str, number: int) ->
     It is of the service's form; the time in it is that of the message that is answered.
     """
     digest = _digest(event_id, group, number)
+    # The first eight digits of an id are its time; random ones could be years away.
     if message_id is not None and _OBJECT_ID.fullmatch(message_id):
         return message_id[:8] + digest[:16]
     return digest[:24]

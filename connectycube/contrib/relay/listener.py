@@ -30,6 +30,17 @@ class RelayListener(BaseListener):
         health_file: A file that says whether it works; None: no file.
         health_address: Host and port of a page that says whether it works; None: no page.
         say: Called with a sentence for people.
+
+    Example:
+        >>> from connectycube.contrib.relay import Relay, RelayListener
+        >>> listener = RelayListener(
+        ...     relay=Relay("redis://localhost/0"),
+        ...     client_config=cube.config,
+        ...     login={"login": "bot", "password": "a password"},
+        ...     say=print,
+        ... )
+        >>> listener.name
+        'bot'
     """
 
     relay: Relay
@@ -54,10 +65,23 @@ class RelayListener(BaseListener):
         return self.login
 
     def lease(self) -> Lease | None:
-        """Return the lease of the bot."""
+        """Return the lease of the bot.
+
+        Returns:
+            The lease; None: the listener logs in without one.
+        """
         return self.lease_of_bot
 
     def connect(self, client: ConnectyCube, chat: Chat, ends: ExitStack) -> list[str]:
-        """Attach the relay."""
+        """Attach the relay to the chat of the bot; ``run()`` calls it.
+
+        Args:
+            client: The client of the bot.
+            chat: Its chat, which is not logged in yet.
+            ends: Gets the steps to be made after the logout.
+
+        Returns:
+            The names of the handlers, for people.
+        """
         self.relay.attach(chat, self.signals)
         return [f"the relay of {', '.join(self.signals)}"]

@@ -86,6 +86,8 @@ class Outbox:
         holder = Holder(subscription, self._engine.lease, "connectycube-outbox-renew")
         ends.callback(holder.close)
         while not self._stop.is_set():
+            # Nothing is claimed while the link is down: another relay of this bot may be connected and
+            # send it.
             if not self._chat.is_ready:
                 self._stop.wait(_LOOK / 5)
                 continue
@@ -101,11 +103,15 @@ class Outbox:
         """Send the answers of a claim, all at once, and finish each when the server has it."""
         sent: list[SendHandle[Message] | Exception | None] = []
         for delivery in claim.deliveries:
+            # All before the first wait, so that the answers of a claim share a round trip to the server.
             sent.append(self._submit(delivery.body))
+            # The answers behind one that failed must not overtake it.
             if isinstance(sent[-1], Exception):
                 break
         for each in sent:
             outcome = self._outcome(each, holder) if isinstance(each, SendHandle) else each
+            # Without an outcome it stays in the engine, and the next relay sends it again with the same
+            # id.
             if outcome is _STOPPED:
                 subscription.release(claim)
                 return
@@ -120,6 +126,7 @@ class Outbox:
         """Send an answer; return its handle, None if it was sent before, or what was raised."""
         try:
             answer = Answer.from_json(body)
+            # The engine gave it again, because its acknowledgement was lost; the server has it.
             if answer.message.id in self._sent:
                 return None
             return self._chat.send_message(answer.dialog, answer.message)
@@ -142,6 +149,7 @@ class Outbox:
                     return error
                 continue  # the wait is over, the message still on its way
             self._sent[handle.id] = None
+            # A bound on memory: the engine gives an answer again soon after it was sent, or not at all.
             if len(self._sent) > _KNOWN:
                 self._sent.popitem(last=False)
             return None
@@ -149,6 +157,7 @@ class Outbox:
     def _failed(self, subscription: Subscription, claim: Claim, error: Exception) -> bool:
         """Repeat an answer later, or give it up; return whether the claim goes on."""
         body = claim.deliveries[0].body
+        # No attempt of the answer's: it is released, not retried, so it keeps its place without a delay.
         if isinstance(error, NotConnectedError):
             subscription.release(claim)
             self._stop.wait(_LOOK / 5)
@@ -185,6 +194,8 @@ class Outbox:
                 subscription.ack(claim, letter)
                 return
             except (EngineUnavailableError, EngineFullError):
+                # For as long as it takes: the answer was sent, and finishing it is the only way not to
+                # repeat it.
                 if self._stop.wait(_LOOK):
                     raise
 

@@ -72,6 +72,8 @@ class RabbitEngine(Engine):
         """Declare exchanges, queues and bindings."""
         with blocking(self._parameters) as connection:
             for group in topic.groups:
+                # Before the declarations, which would add queues of the other number to those that are
+                # there.
                 self._check_partitions(connection, topic, group)
             channel = connection.channel()
             exchange = self.name(topic.name)
@@ -93,6 +95,7 @@ class RabbitEngine(Engine):
         if not _exists(connection, name(0)):
             return
         wanted = topic.partitions
+        # Two questions instead of one for each queue: all are declared from the last one down.
         if not _exists(connection, name(wanted - 1)) or _exists(connection, name(wanted)):
             there = next(n for n in itertools.count(1) if not _exists(connection, name(n)))
             raise EngineSettingsError(
@@ -113,6 +116,8 @@ class RabbitEngine(Engine):
     def publish(self, exchange: str, key: str, message_id: str, body: bytes) -> None:
         """Publish, and wait for the confirm; for the subscriptions of this engine, too."""
         with self._lock:
+            # One for all threads: a connection and a channel for each would cost the broker more than the
+            # events.
             if self._publisher is None or not self._publisher.is_open:
                 self._publisher = _Publisher(self._parameters)
             publisher = self._publisher
@@ -170,6 +175,8 @@ class RabbitEngine(Engine):
             for letter, tag in found:
                 if letter.id in ids:
                     change(channel, letter)
+                    # In this order: a crash between them leaves a letter whose event is in the queue
+                    # again, and loses none.
                     channel.basic_ack(tag)
             # The end of the connection puts the others back.
 
@@ -196,6 +203,8 @@ class RabbitEngine(Engine):
             if method is None:
                 return None
             _publish_blocking(channel, queue, name, body)
+            # The new one first: a crash between the two leaves the value twice, and the queue keeps the
+            # newest.
             channel.basic_ack(method.delivery_tag)
             return bytes(body)
 
@@ -233,6 +242,7 @@ def _partition_arguments(limit: int) -> dict[str, Any]:
 def _exists(connection: Any, queue: str) -> tuple[int, int] | None:
     """Return how many messages and consumers a queue has; None if there is none."""
     channel = connection.channel()
+    # A channel for each question: the broker closes it if there is no such queue.
     try:
         declared = channel.queue_declare(queue, passive=True).method
     except pika.exceptions.ChannelClosedByBroker as error:
@@ -302,6 +312,8 @@ class _Publisher:
         future: Future[None],
         channel: Any,
     ) -> None:
+        # Counted on the thread of the link, where publishing and counting are one step: the broker counts
+        # alike.
         self._last_tag += 1
         self._pending[self._last_tag] = message_id, future
         channel.basic_publish(exchange, key, body, _properties(message_id), mandatory=True)
@@ -313,6 +325,7 @@ class _Publisher:
         method = frame.method
         is_taken = isinstance(method, pika.spec.Basic.Ack)
         tags = (
+            # One confirm may stand for all earlier ones.
             [tag for tag in self._pending if tag <= method.delivery_tag]
             if method.multiple
             else [method.delivery_tag]
@@ -333,6 +346,7 @@ class _Publisher:
                 )
             else:
                 future.set_result(None)
+        # Not before the last confirm: callers still wait for theirs.
         if self._is_stale and not self._pending:
             self._link.close()
 
@@ -374,6 +388,7 @@ class _RabbitSubscription(Subscription):
         self._parameters = parameters
         self._name = f"connectycube-{group}-amqp"
         self._members = engine.name(topic.name, group, "members")
+        # With several queues one event at a time, so that a queue can be left between any two events.
         self._batch = batch if topic.partitions == 1 else 1
         self._queues = [_Queue(engine.name(topic.name, group, n)) for n in range(topic.partitions)]
         self._changed = threading.Condition()
@@ -391,6 +406,7 @@ class _RabbitSubscription(Subscription):
 
     def _join(self, channel: Any) -> None:
         """Be counted among the workers."""
+        # Nothing is ever in this queue: the number of its consumers is the number of workers.
         channel.basic_consume(self._members, lambda *_: None)
 
     def _stand_by(self, number: int, channel: Any) -> None:
@@ -405,6 +421,8 @@ class _RabbitSubscription(Subscription):
         )
         with self._changed:
             queue = self._queues[number]
+            # Delivered while this worker leaves the queue: the cut gives it to the next one, in its
+            # place.
             if queue.channel is not channel:
                 return
             queue.is_active = True
@@ -420,6 +438,8 @@ class _RabbitSubscription(Subscription):
         queue = self._queues[number]
         with self._changed:
             active = sum(each.is_active for each in self._queues)
+            # Only here, between two events: a queue that is left with an event in work would repeat the
+            # event.
             leaves = self._batch == 1 and active > self._share
             if leaves:
                 queue.channel, queue.is_active = None, False
@@ -457,6 +477,8 @@ class _RabbitSubscription(Subscription):
                     raise EngineUnavailableError(str(self._failure)) from self._failure
                 now = time.monotonic()
                 ready = [
+                    # Events that have crashed workers come last, so that they cannot hold up the other
+                    # partitions.
                     (queue.arrived[0].crashes, random.random(), number)
                     for number, queue in enumerate(self._queues)
                     if queue.arrived and not queue.is_claimed and queue.due <= now
@@ -486,6 +508,7 @@ class _RabbitSubscription(Subscription):
         closed = [number for number, queue in enumerate(self._queues) if queue.link is None]
         random.shuffle(closed)
         for number in closed:
+            # A failure of one ends the subscription: the worker begins again with all of them.
             self._queues[number].link = Link(
                 self._parameters, self._name, partial(self._stand_by, number), self._lost
             )
@@ -510,6 +533,8 @@ class _RabbitSubscription(Subscription):
         if letter is not None:
             self._engine.publish("", self._engine.name("dead"), letter.id, letter.to_json())
         tag = claim.deliveries[0].place
+        # Before the acknowledgement: with it the broker may deliver the next event, which has to find the
+        # queue free.
         if len(claim.deliveries) == 1:
             self._give_back(claim, [], 0.0)
         link = self._queues[claim.partition].link
@@ -525,6 +550,8 @@ class _RabbitSubscription(Subscription):
         self.renew(claim)
         first, *rest = claim.deliveries
         failed = evolve(first, failures=first.failures + 1)
+        # It stays unacknowledged and in front: put back, the broker would deliver it at once, or behind
+        # others.
         self._give_back(claim, [failed, *rest], time.monotonic() + seconds)
 
     def release(self, claim: Claim) -> None:
@@ -550,6 +577,8 @@ class _RabbitSubscription(Subscription):
                 link.call(partial(_settle, done=settled.release))
                 asked += 1
         deadline = time.monotonic() + _SETTLE
+        # Acknowledgements that the cut loses are events that are handled twice; so they are waited for,
+        # but not for ever.
         while asked and settled.acquire(timeout=max(0.0, deadline - time.monotonic())):
             asked -= 1
         for link in (*links, self._link):

@@ -46,8 +46,10 @@ def parameters_of(url: str) -> list[Any]:
         parameters.heartbeat = _HEARTBEAT
         parameters.socket_timeout = parameters.stack_timeout = WAIT
         parameters.blocked_connection_timeout = WAIT
+        # The callers try again themselves, with a back-off and in the order of the nodes.
         parameters.connection_attempts = 1
         found.append(parameters)
+    # So that the clients of a cluster share its nodes, and a node that is gone costs each of them little.
     random.shuffle(found)
     return found
 
@@ -154,6 +156,8 @@ class Link:
                 opened.set_result(None)
 
         def channel_closed(channel: Any, error: BaseException) -> None:
+            # A channel that the broker closed takes the connection along: half of a link would look
+            # alive.
             if not connection.is_closing and not connection.is_closed:
                 connection.close()
             lost(None, error)
@@ -162,6 +166,7 @@ class Link:
             found = error if isinstance(error, BaseException) else OSError(error)
             failure = error_of(found)
             with self._lock:
+                # Both ends may be noticed, of the channel and of the connection; it is told once.
                 was_ended, self._ended = self._ended, True
             if not opened.done():
                 opened.set_exception(failure)
@@ -183,6 +188,7 @@ class Link:
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
         try:
+            # TCP, the login and the channel may each take one WAIT.
             opened.result(3 * WAIT)
         except FutureTimeoutError:
             self.close()
@@ -204,12 +210,14 @@ class Link:
         """Call ``function(channel)`` on the thread of the link; raises EngineUnavailableError."""
         with self._lock:
             if not self._ended:
+                # Under the lock: after the end the loop is closed, and would raise.
                 self._loop.add_callback_threadsafe(lambda: self._guarded(function))
                 return
         raise EngineUnavailableError("the connection to RabbitMQ was lost")
 
     def _guarded(self, function: Callable[[Any], object]) -> None:
         if self._channel.is_open:
+            # The channel may have closed between the call and this moment; the loss is told elsewhere.
             function(self._channel)
 
     def close(self) -> None:
@@ -231,6 +239,7 @@ class Link:
             if not self._ended:
                 self._ended = True
                 self._loop.add_callback_threadsafe(end)
+        # A callback of the link may end it, and cannot wait for its own thread.
         if threading.current_thread() is not self._thread:
             self._thread.join(WAIT)
 

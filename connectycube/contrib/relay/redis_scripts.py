@@ -39,6 +39,7 @@ return 1
 
 ADD = """
 -- KEYS: stream, meta, seen; ARGV: id, body, limit, seconds to know the id, channel
+-- First: a repetition is none, also when there is no room.
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
 local n = redis.call('HINCRBY', KEYS[2], 'added', 1)
@@ -71,8 +72,10 @@ for i = 0, count - 1 do
       local entries = redis.call('XRANGE', stream, (cursor + 1) .. '-0', '+', 'COUNT', ARGV[7])
       if #entries > 0 then
         local head = entries[1][1]
+        -- The counts are those of one event: another one in front begins without any.
         local claims, failures = 1, 0
         if head == v[5] then claims, failures = v[6] + 1, tonumber(v[7] or 0) end
+        -- The worker before, if it still runs, finds that its token is too old.
         local token = (v[2] or 0) + 1
         redis.call('HSET', g, 'cursor', cursor, 'token', token, 'owner', ARGV[5],
           'until', now + ARGV[6], 'due', 0, 'head', head, 'claims', claims, 'failures', failures)
@@ -100,12 +103,14 @@ if v[1] ~= ARGV[4] then return 0 end
 """
     + _NOW
     + """
+-- A repeated call, whose answer was lost, finds the cursor there already.
 if tonumber(v[2]) < n then
   if ARGV[8] ~= '' then redis.call('HSET', ARGV[7], ARGV[8], ARGV[9]) end
   -- A claim that goes on begins the next event now: if the worker is killed, that one is repeated.
   local head = ''
   if ARGV[6] ~= '0' then head = (n + 1) .. '-0' end
   redis.call('HSET', g, 'cursor', n, 'head', head, 'claims', 1, 'failures', 0)
+  -- An event stays until the slowest group has handled it.
   local least = n
   for _, other in ipairs(redis.call('SMEMBERS', ARGV[1] .. ':groups')) do
     local cursor = tonumber(redis.call('HGET', stream .. ':group:' .. other, 'cursor') or 0)
@@ -136,6 +141,7 @@ RELEASE = (
     """
 -- ARGV: group hash, token, ms until somebody may claim it, 1 after a failure; 0: there was no attempt
 if redis.call('HGET', ARGV[1], 'token') ~= ARGV[2] then return 0 end
+-- Released before: a repeated call must count no second failure.
 if redis.call('HGET', ARGV[1], 'until') == '0' then return 1 end
 """
     + _NOW
@@ -149,6 +155,7 @@ return 1
 
 RETRY_LETTERS = """
 -- KEYS: dead hash; ARGV: id, base, partition, group and body of each
+-- All are looked for before the first is moved, as a script that fails half-way is not taken back.
 for i = 1, #ARGV, 5 do
   if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 then return ARGV[i] end
 end

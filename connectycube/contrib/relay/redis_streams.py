@@ -91,6 +91,7 @@ class RedisEngine(Engine):
         """Note the partitions and groups of a topic, or compare them with what is noted."""
         with _errors():
             self._look_at_settings()
+            # Set if it is missing, then read: of two relays that start together both see the same value.
             noted = self._client.hsetnx(self._key("schema"), "schema", _SCHEMA)
             schema = _SCHEMA if noted else _text(self._client.hget(self._key("schema"), "schema"))
             if schema != _SCHEMA:
@@ -98,6 +99,8 @@ class RedisEngine(Engine):
                     f"the keys of prefix {self._prefix!r} have schema {schema}, and this release reads"
                     f" {_SCHEMA}: use another prefix, or that release"
                 )
+            # The number of partitions decides where a key goes; with two numbers one dialog would be in
+            # two places.
             self._client.hsetnx(self._key("partitions"), topic.name, topic.partitions)
             partitions = int(self._client.hget(self._key("partitions"), topic.name) or 0)
             if partitions != topic.partitions:
@@ -107,12 +110,15 @@ class RedisEngine(Engine):
                     " prefix once nothing waits in this one"
                 )
             for group in topic.groups:
+                # A group must be known before the first event: trimming keeps an event for the groups
+                # that are known.
                 self.run("JOIN", [], self._key(topic.name), group, topic.partitions)
 
     def _look_at_settings(self) -> None:
         """Warn once if the broker is set to lose events."""
         if self._has_looked:
             return
+        # Before the look: a broker that refuses it would be asked at each declaration.
         self._has_looked = True
         try:
             found = {
@@ -144,6 +150,7 @@ class RedisEngine(Engine):
             ],
             *(event_id, body, topic.limit, self._remember, self._key(topic.name, "added")),
         )
+        # Refused and not dropped: the relay keeps the event, and the chat's queue slows the server down.
         if added < 0:
             raise EngineFullError(
                 f"{topic.limit} events wait in partition {partition} of {topic.name}: start more workers"
@@ -174,6 +181,7 @@ class RedisEngine(Engine):
         first: list[Any] = []
         if waiting:
             first = self._client.xrange(stream, f"{int(cursor or 0) + 1}-0", "+", count=1)
+        # The owner of a claim that is over is history, not a worker.
         is_owned = owner is not None and int(until or 0) > now * 1000
         oldest = max(0.0, float(now - int(first[0][1][b"at"]))) if first else None
         return PartitionStatus(
@@ -194,6 +202,8 @@ class RedisEngine(Engine):
         for letter in _chosen(self.letters(), ids):
             base = self._key(letter.topic)
             values += [letter.id, base, letter.partition, letter.group, letter.body]
+        # Looked at again inside the script: another process may have dropped one since the letters were
+        # read.
         missing = self.run("RETRY_LETTERS", [self._key("dead")], *values)
         if missing:
             raise ArgumentValueError(f"there is no dead letter {_text(missing)}")
@@ -251,6 +261,7 @@ class _RedisSubscription(Subscription):
         self._prefix = prefix
         self._base = f"{prefix}:{topic.name}"
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        # Workers begin at different partitions, so that they do not all ask for the same one.
         self._first = secrets.randbelow(topic.partitions)
         self._lease = int(engine.lease * 1000)
         self._listening: Any = None
@@ -270,6 +281,7 @@ class _RedisSubscription(Subscription):
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
+            # Without an announcement a partition becomes free when its lease or its delay ends.
             soonest = found[1] / 1000 if found[1] >= 0 else left
             self._wait(min(left, max(soonest, 0.001)))
 
@@ -287,6 +299,8 @@ class _RedisSubscription(Subscription):
                 Delivery(
                     values[b"body"] if is_ours else b"",
                     number,
+                    # The counts of the broker are those of the first event; the ones behind it were not
+                    # tried.
                     failures if not deliveries else 0,
                     crashes if not deliveries else 0,
                 )
@@ -304,6 +318,8 @@ class _RedisSubscription(Subscription):
                 return
             try:
                 self._listening.get_message(timeout=seconds)
+                # One look finds all that was announced; further announcements of the same events would
+                # repeat it.
                 while self._listening.get_message(timeout=0) is not None:
                     pass
             except (redis.exceptions.RedisError, OSError):
@@ -322,6 +338,7 @@ class _RedisSubscription(Subscription):
 
     def ack(self, claim: Claim, letter: Letter | None = None) -> None:
         """Move the cursor of the group behind the event."""
+        # With the last event the claim ends in the same step, so no other worker waits for the lease.
         lease = self._lease if len(claim.deliveries) > 1 else 0
         self._held(
             self._engine.run(
@@ -332,6 +349,7 @@ class _RedisSubscription(Subscription):
                 *(("", "") if letter is None else (letter.id, letter.to_json())),
             )
         )
+        # After the broker has said so: a call that fails may be repeated.
         claim.deliveries.popleft()
 
     def retry(self, claim: Claim, seconds: float) -> None:

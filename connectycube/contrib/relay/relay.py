@@ -62,7 +62,7 @@ class Relay:
 
     Args:
         url: The engine: ``redis://…`` or ``amqp://…``, or an Engine.
-        prefix: What all names in the broker begin with.
+        prefix: The beginning of all names in the broker.
         partitions: The number of queues; the events of a dialog are in one of them. All relays and workers of
             a prefix have the same number.
         groups: The names of the groups of workers, each of which gets each event.
@@ -70,6 +70,11 @@ class Relay:
         traceparent: ``traceparent(chat, event)`` returns the trace of an event (W3C Trace Context) or None;
             it is the custom parameter ``traceparent`` of a message by default.
         options: More arguments of the engine's class.
+
+    Example:
+        >>> from connectycube.contrib.relay import Relay
+        >>> relay = Relay("redis://localhost/0", groups=("workers", "archive"))
+        >>> relay.close()  # relay.attach(chat) comes between, before chat.login()
     """
 
     def __init__(
@@ -95,13 +100,17 @@ class Relay:
         self._outboxes: dict[int, Outbox] = {}
 
     def cursor(self, name: str) -> EngineCursor:
-        """Return a cursor store in the engine, for a relay without a disk: ``Config(cursor_store=…)``.
+        """Make a cursor store in the engine, for a relay without a disk: ``Config(cursor_store=…)``.
 
         Args:
             name: A name that no other bot has.
 
+        Returns:
+            The cursor store.
+
         Raises:
-            ArgumentTypeError, ArgumentValueError: It is no name.
+            ArgumentTypeError, ArgumentValueError: ``name`` is not made of letters, digits, dots, hyphens and
+                underscores, or is longer than 63 characters.
         """
         return EngineCursor(self._engine, f"cursor.{check_name('name', name)}")
 
@@ -126,9 +135,13 @@ class Relay:
             raise ArgumentTypeError(f"chat must be a Chat, not {type(chat).__name__}")
         names = [check_signal(signal) for signal in _names(signals)]
         self._engine.declare(self._topic)
+        # Before a receiver is connected: settings that do not fit are an error here, not one for each
+        # event.
         for name in names:
             getattr(chat, name).connect(
                 self._receiver(name),
+                # The same in each process: in durable mode the key names the receiver that has handled an
+                # event.
                 key=f"connectycube.relay.{self._prefix}",
                 handling=Handling(
                     delay=0.1, max_delay=5.0, give_up_after=_FOR_EVER, transient=_PASSING
@@ -153,10 +166,14 @@ class Relay:
                 traceparent=self._traceparent(chat, event),
                 repeated=event_id in self._tried,
             )
+            # The bot is a part of the key: two bots of one relay have dialogs with the same ids.
             body, key = envelope.to_json(), f"{user.id}/{conversation}"
+            # Before the call: if the engine takes the event and the confirm is lost, the next attempt
+            # says so.
             self._tried.add(event_id)
             self._engine.add(self._topic, key, event_id, body)
             self._tried.discard(event_id)
+            # Only after success, so that each attempt for an event has the same id.
             self._ids.forget(event)
 
         return hand_over
@@ -165,16 +182,21 @@ class Relay:
         """Begin to send the answers when the chat is ready, and end it when it is closed."""
         ended: Outbox | None = None
         with self._lock:
+            # RESUMED and READY come after each reconnection; the outbox lives from login to logout.
             if change.state in _OPEN and id(chat) not in self._outboxes:
                 outbox = self._outboxes[id(chat)] = Outbox(self._engine, chat)
                 outbox.start()
             elif change.state in _OVER:
                 ended = self._outboxes.pop(id(chat), None)
+        # Without the lock: the thread of the outbox may take a while to end.
         if ended is not None:
             ended.close(_JOIN)
 
     def status(self) -> list[PartitionStatus]:
-        """Return the numbers of waiting events, and of waiting answers of the bots of this relay.
+        """Count the events that wait for workers, and the answers that wait for this relay.
+
+        Returns:
+            The numbers for each topic, group and partition.
 
         Raises:
             EngineUnavailableError: The engine cannot be reached.
@@ -185,7 +207,10 @@ class Relay:
         return [each for topic in topics for each in self._engine.status(topic)]
 
     def letters(self) -> list[Letter]:
-        """Return the dead letters of all groups, the oldest first.
+        """Return the dead letters of all groups.
+
+        Returns:
+            The letters, the oldest first.
 
         Raises:
             EngineUnavailableError: The engine cannot be reached.
@@ -219,10 +244,10 @@ class Relay:
     def close(self) -> None:
         """End the threads that send answers, and close the connections to the engine.
 
-        Log out of the chat first. What was not sent stays in the engine.
-        """
+        Log out of the chat first. Answers that were not sent stay in the engine."""
         with self._lock:
             outboxes, self._outboxes = [*self._outboxes.values()], {}
+        # Before the engine, which they use.
         for outbox in outboxes:
             outbox.close(_JOIN)
         self._engine.close()

@@ -56,18 +56,26 @@ class WorkerCounts:
 
 
 class Worker:
-    """Calls handlers for events, in this process, on the thread of ``run``.
+    """Calls handlers for the events of a relay, in this process, on the thread that calls ``run``.
 
     Args:
         url: The engine: ``redis://…`` or ``amqp://…``, or an Engine.
-        prefix: That of the relay.
+        prefix: The prefix of the relay.
         group: The name of the workers that share the events; each group gets each event.
-        attempts: How often a handler is called for an event before that is a dead letter.
+        attempts: How often a handler is called for an event before the event is a dead letter.
         batch: The number of events that a worker takes at a time from one partition (Redis).
-        partitions: That of the relay.
-        handling: Which errors pass, and the delays between attempts; ``give_up_after`` is not looked at.
-        limit: That of the relay.
+        partitions: The number of partitions of the relay.
+        handling: Which errors pass, and the delays between attempts; ``give_up_after`` has no effect here.
+        limit: The limit of the relay.
         options: More arguments of the engine's class, such as ``lease``.
+
+    Example:
+        >>> from connectycube.contrib.relay import Worker
+        >>> worker = Worker("redis://localhost/0", attempts=5)
+        >>> @worker.on("message_received")
+        ... def answer(message, context):
+        ...     context.reply(f"you said {message.body}")
+        >>> worker.stop()  # from a signal handler; worker.run() blocks until then
     """
 
     def __init__(
@@ -109,6 +117,9 @@ class Worker:
         Args:
             signal: The name of a signal of the chat, such as "message_received".
 
+        Returns:
+            The decorator, which returns the handler.
+
         Raises:
             ArgumentTypeError, ArgumentValueError: The signal is unknown or has a handler, or the handler
                 cannot be called with two arguments.
@@ -135,6 +146,9 @@ class Worker:
         Args:
             manager: Returns the context manager; the first one that is given is the outermost.
 
+        Returns:
+            The manager, so that it works as a decorator.
+
         Raises:
             ArgumentTypeError: It cannot be called with two arguments.
         """
@@ -147,11 +161,11 @@ class Worker:
     def run(self, signals: Iterable[int] = ()) -> None:
         """Work until ``stop()`` is called, or one of the signals arrives.
 
-        A broker that is away is waited for. The handler that runs is waited for; the events behind it go to
-        other workers.
+        While the broker is away, it tries again. At the end it waits for the handler that runs; the events
+        behind that one go to other workers.
 
         Args:
-            signals: Numbers of signals of the operating system; then it must be the main thread.
+            signals: Numbers of signals of the operating system, for the main thread alone.
 
         Raises:
             EngineSettingsError: The engine has other settings than this worker.
@@ -173,6 +187,7 @@ class Worker:
 
     @contextmanager
     def _until(self, signals: Iterable[int]) -> Iterator[None]:
+        # A handler that runs is not interrupted: it may have half of its work done.
         before = {number: signal.signal(number, lambda *_: self.stop()) for number in signals}
         try:
             yield
@@ -185,7 +200,10 @@ class Worker:
         ends.callback(subscription.close)
         holder = Holder(subscription, self._engine.lease, f"connectycube-{self._group}-renew")
         ends.callback(holder.close)
+        # The holder ends before the subscription: a renewal after that would fail, and be logged as a
+        # loss.
         while not self._stop.is_set():
+            # A short wait, so that stop() is noticed soon also when nothing arrives.
             claim = subscription.claim(_LOOK)
             if claim is not None:
                 with holder.holding(claim):
@@ -197,6 +215,8 @@ class Worker:
                 if self._stop.is_set():
                     subscription.release(claim)
                     return
+                # Another worker may have handled the next event by now; to begin it here would break the
+                # order.
                 if holder.is_lost:
                     raise ClaimLostError("another worker has the partition")
                 if not self._step(subscription, claim):
@@ -211,10 +231,13 @@ class Worker:
         if not delivery.body:  # it was put back for another group
             self._finish(subscription, claim, None)
             return True
+        # A crash counts as an attempt: an event that kills its worker must not kill workers for ever.
         attempt = delivery.failures + delivery.crashes + 1
         envelope: Envelope | None = None
         try:
             envelope = Envelope.from_json(delivery.body)
+            # Looked at before the call: there is no other moment, as the worker does not outlive the
+            # call.
             if delivery.crashes >= self._attempts:
                 raise _CrashedError(
                     f"{delivery.crashes} workers ended while they handled this event"
@@ -228,6 +251,7 @@ class Worker:
 
     def _call(self, envelope: Envelope, delivery: Delivery, attempt: int) -> None:
         handler = self._handlers.get(envelope.signal)
+        # Handled by doing nothing: the relay may hand over more signals than this group is interested in.
         if handler is None:
             return
         event = envelope.event
@@ -258,6 +282,7 @@ class Worker:
                 "the handler of %s raised %s for event %s, attempt %d; again in %.1f seconds",
                 *(self._name(envelope), repr_of(error), envelope and envelope.id, attempt, seconds),
             )
+            # The whole claim ends, so the events behind this one keep their place and wait as long.
             subscription.retry(claim, seconds)
             return False
         logger.error(
@@ -286,6 +311,7 @@ class Worker:
 
     def _delay(self, attempt: int, error: Exception) -> float:
         longest = min(self._handling.max_delay, self._handling.delay * 2.0 ** min(attempt - 1, 60))
+        # A service that names a time is busy; to ask earlier would cost one of the attempts.
         wished = getattr(error, "retry_after", None)
         delay = (0.5 + random.random()) * longest
         if isinstance(wished, (int, float)) and not isinstance(wished, bool) and wished > delay:
@@ -298,6 +324,7 @@ class Worker:
         body = claim.deliveries[0].body
         event_id = envelope.id if envelope is not None else ""
         return Letter(
+            # From the event, so that the letter of a repeated attempt has the same id.
             id=letter_id(event_id or body.hex(), self._group),
             topic=self._topic.name,
             group=self._group,
@@ -323,10 +350,13 @@ class Worker:
                 if number + 1 == tries:
                     raise
                 logger.warning("worker of %s: %s; trying again", self._group, error)
+                # Not self._stop: the event is handled, and stopping without telling the engine would
+                # repeat it.
                 threading.Event().wait(_LOOK)
 
     def _add_answer(self, answer: Answer) -> None:
         topic = outbox_topic(answer.bot)
+        # Once a process: each declaration is a round trip, and an answer must not wait for it.
         if answer.bot not in self._outboxes:
             self._engine.declare(topic)
             self._outboxes.add(answer.bot)

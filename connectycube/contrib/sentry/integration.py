@@ -16,10 +16,15 @@ class ConnectyCubeIntegration(Integration):
     """Reports receivers that are given up, once each, and shows the states of the connection before.
 
     - Each call of a receiver has an isolation scope of its own, with the tags ``connectycube.signal`` and
-      ``connectycube.receiver``. What the receiver sets there is in the report of its last attempt.
+      ``connectycube.receiver``. Tags that the receiver sets there are in the report of its last attempt.
     - An attempt that is repeated is a breadcrumb, and no error.
     - A change of the connection's state is a breadcrumb of every later report of the process.
-    - Reports show no local variables of this package and of what it calls, and no query of its requests.
+    - Reports show no local variables of this package and of the functions that it calls, and no query of its
+      requests.
+
+    Example:
+        >>> from connectycube.contrib.sentry import ConnectyCubeIntegration
+        >>> integrations = [ConnectyCubeIntegration()]  # for sentry_sdk.init(…, integrations=integrations)
     """
 
     identifier = "connectycube"

@@ -29,6 +29,13 @@ class EmulatorClock:
 
     Every method may be called from any thread, also while the emulator does not run. A program gets the
     clock from ``Emulator.clock``.
+
+    Example:
+        >>> from connectycube.emulator import Emulator
+        >>> with Emulator() as emulator:
+        ...     emulator.clock.advance(3 * 3600)  # REST sessions expire after two hours
+        ...     print(emulator.clock.advanced)
+        10800.0
     """
 
     def __init__(self, source: Clock, advance: Callable[[float], None]) -> None:

@@ -52,6 +52,14 @@ class Exchange:
         request: The body of the request, or the element as XML.
         answer_headers: The headers of the answer.
         answer: The body of the answer.
+
+    Example:
+        >>> emulator.exchanges.record()
+        >>> user = cube.users.get(bob_id)
+        >>> exchange = emulator.exchanges.find(side="rest")[-1]
+        >>> exchange.status, exchange.curl().startswith("curl --request GET")
+        (200, True)
+        >>> emulator.exchanges.stop()
     """
 
     id: int
@@ -73,7 +81,7 @@ class Exchange:
 
     @property
     def size(self) -> int:
-        """About the bytes that it takes in memory."""
+        """The number of bytes that it takes in memory, approximately."""
         headers = (*self.request_headers.items(), *self.answer_headers.items())
         texts = (self.what, self.about, self.url or "", self.request, self.answer)
         return (
@@ -83,7 +91,10 @@ class Exchange:
         )
 
     def curl(self) -> str:
-        """Return the request as a command for a shell; a secret header is a variable to set first.
+        """Write the request as a command for a shell; a secret header is a variable to set first.
+
+        Returns:
+            The command, as one line.
 
         Raises:
             ArgumentValueError: The exchange is one of the chat.
@@ -110,6 +121,14 @@ class Exchanges:
 
     The log keeps the newest 8 MiB. A program gets this object from ``Emulator.exchanges``. Every method may
     be called from any thread.
+
+    Example:
+        >>> emulator.exchanges.record()
+        >>> handle = chat.send_private(bob_id, "Hello")
+        >>> sent = handle.result()
+        >>> len(emulator.exchanges.find(side="chat")) > 0
+        True
+        >>> emulator.exchanges.stop()
     """
 
     def __init__(self) -> None:
@@ -136,7 +155,7 @@ class Exchanges:
             self._update()
 
     def stop(self) -> None:
-        """Stop to record, unless a page is open that asks for exchanges. The log stays."""
+        """Stop recording, unless a page is open that asks for exchanges. The log stays."""
         with self._lock:
             self._recording = False
             self._update()

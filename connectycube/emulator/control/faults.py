@@ -197,6 +197,12 @@ class Fault:
         connection: The chat resource or the REST token that it is limited to; None: all connections.
         sides: The sides on which it acts: "chat", "rest" and "storage", or some of them.
         times: How many times it acts; None: until it is stopped.
+
+    Example:
+        >>> with emulator.faults.rate_limit(retry_after=0, times=1, user=cube.user.id) as fault:
+        ...     user = cube.users.get(bob_id)  # is answered 429, and repeated
+        >>> fault.used
+        1
     """
 
     def __init__(
@@ -282,6 +288,14 @@ class Faults:
     method for every fault of the table; it takes the fault's own parameters and the common ones of
     ``start``. A program gets this object from ``Emulator.faults``. Every method may be called from any
     thread.
+
+    Example:
+        >>> fault = emulator.faults.server_error(on="rest", user=cube.user.id, times=1)
+        >>> try:
+        ...     cube.messages.create(group, "Hello")
+        ... except ServerError as error:
+        ...     print(error.status)
+        500
     """
 
     def __init__(self, run: Callable[[Callable[[], None]], None]) -> None:

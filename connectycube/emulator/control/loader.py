@@ -36,12 +36,17 @@ _MESSAGE_FIELDS = frozenset(
 
 @frozen(kw_only=True)
 class LoadReport:
-    """What ``Emulator.load`` has added.
+    """The users, dialogs and messages that ``Emulator.load`` has added.
 
     Attributes:
         users: The ids of the users by login, and by email.
         dialogs: The ids of the dialogs by name, or by key if they have one.
         messages: The number of messages.
+
+    Example:
+        >>> report = emulator.load({"users": [{"login": "carol", "password": "a password"}]})
+        >>> sorted(report.users), report.messages
+        (['carol'], 0)
     """
 
     users: dict[str, int] = field(factory=dict)

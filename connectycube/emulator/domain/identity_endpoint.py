@@ -80,7 +80,8 @@ class HttpIdentityProvider:
         url: The endpoint, http or https. A query is kept.
         method: "GET" sends the parameters in the query, "POST" as a form.
         headers: Headers of the request, such as a key of the provider.
-        request: The parameters: ``#{login}`` and ``#{password}`` in their values are what the client sent.
+        request: The parameters: ``#{login}`` and ``#{password}`` in their values stand for the texts that the
+            client sent.
         response: For fields of the user, where they are in the response, such as ``"#{user.id}"``. ``uid``
             is required; the others are ``login``, ``email``, ``full_name``, ``phone``, ``website``,
             ``avatar`` and ``custom_data``.
@@ -89,6 +90,13 @@ class HttpIdentityProvider:
     Raises:
         ArgumentTypeError: An argument has the wrong type; the error names it.
         ArgumentValueError: An argument has a wrong value; the error names it.
+
+    Example:
+        >>> from connectycube.emulator import Emulator, HttpIdentityProvider
+        >>> provider = HttpIdentityProvider(
+        ...     url="https://shop.example/me", response={"uid": "#{user.id}", "login": "#{user.name}"}
+        ... )
+        >>> emulator = Emulator(identity_provider=provider)
     """
 
     url: str = field(repr=False)

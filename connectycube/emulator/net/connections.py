@@ -44,7 +44,7 @@ class TlsHandshake(asyncio.Protocol):
     """One connection in its TLS handshake; afterwards the protocol of ``make_protocol()`` gets it.
 
     The TLS server of asyncio gives no access to connections in their handshake, so a stop would have to wait
-    for them. Here they are in ``pending`` meanwhile. ``accepted`` gets the TCP connection below TLS, which
+    for them. Here they are in ``pending`` until then. ``accepted`` gets the TCP connection below TLS, which
     can be aborted at any time.
     """
 

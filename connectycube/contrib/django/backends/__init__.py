@@ -35,7 +35,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def get_backend() -> BaseBackend:
-    """Return the backend of this process; it is made at the first call, and opens nothing by that.
+    """Return the backend of this process; it is made at the first call, which opens nothing.
+
+    Returns:
+        The backend.
 
     Raises:
         ImproperlyConfigured: The setting is wrong, or BACKEND is no backend.
@@ -59,6 +62,12 @@ def reset() -> None:
 
 def load(settings: Settings) -> BaseBackend:
     """Return a new backend, as BACKEND of the setting says; nothing is opened.
+
+    Args:
+        settings: The setting, read and checked.
+
+    Returns:
+        The backend.
 
     Raises:
         ImproperlyConfigured: BACKEND is no backend.

@@ -18,14 +18,25 @@ __all__ = ["Backend", "Outbox", "OutboxMessage", "outbox"]
 
 @frozen(kw_only=True)
 class OutboxMessage:
-    """A message that was sent in a test."""
+    """A message that was sent in a test.
+
+    Example:
+        >>> from connectycube.contrib.django import send, testing
+        >>> message = send("5f" * 12, "Your order is ready")
+        >>> testing.outbox[0].body
+        'Your order is ready'
+    """
 
     to: Any
-    """What ``send()`` was given; for an answer the dialog of the message that was answered."""
+    """The recipient that ``send()`` was given; for an answer the dialog of the message that was answered."""
     body: str | None
+    """The text of the message."""
     custom: dict[str, Any] = field(factory=dict)
+    """The custom parameters of the message."""
     bot: str = "default"
+    """The name of the bot that sent it."""
     as_user: Any = None
+    """The user of Django who sent it; None: the bot."""
     after_commit: bool = False
     """Whether it is sent after the commit: it was sent in a transaction, with ``on_commit=True``."""
     in_reply_to: Message | None = None
