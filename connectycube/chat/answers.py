@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Answers", "InboxEntry", "Running"]
 
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _ADVICE = (
     " in an earlier attempt. The n-th message of a receiver to a recipient has the same id in each attempt:"

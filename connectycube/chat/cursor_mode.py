@@ -41,7 +41,7 @@ from .send_handle import SendHandle
 
 __all__ = ["CursorMode", "durability_of"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _MOST_HANDLED = 1_000
 """The number of keys of handled messages that the value holds at most."""
@@ -91,7 +91,7 @@ class CursorMode:
         self._next = 1
         self._cursor: float | None = None  # the core's newest cursor
         self._begun: tuple[float, float] | None = None  # that of the start, by both clocks
-        self.running = Running()
+        self.running: Running = Running()
         self._memory_id = secrets.token_hex(16)  # for events that are no messages
         self._thread: threading.Thread | None = None
         self._is_dirty = False

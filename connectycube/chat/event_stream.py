@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
@@ -22,7 +22,7 @@ from .protocol.seen_messages import SeenMessages
 from .protocol.stream_management import is_before
 from .signals import Event_co, check_callback
 
-__all__ = ["EventStream", "Streams"]
+__all__ = ["EventStream", "Stream", "Streams"]
 
 
 class EventStream(NotCopied, Generic[Event_co]):
@@ -168,6 +168,10 @@ class EventStream(NotCopied, Generic[Event_co]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+Stream = TypeVar("Stream", bound=EventStream[Any])
+"""A class of streams."""
 
 
 class Streams:

@@ -38,7 +38,7 @@ from .tally import Tally
 
 __all__ = ["OutputRouter"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _NO_ENTRIES: Mapping[Delivery, InboxEntry] = {}
 
@@ -83,7 +83,7 @@ class OutputRouter:
         # By conversation: the number of the last event that was queued before it was left in the file.
         self._queued_to: dict[str, int] = {}
         self._now = 0.0  # when these outputs are routed: one number for all their tasks
-        self.streams = Streams()
+        self.streams: Streams = Streams()
         self._routes: Mapping[type, Callable[[Core, Any], None]] = {
             OutcomeKnown: self._settle,
             EchoReceived: self._note_echo,

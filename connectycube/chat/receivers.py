@@ -20,7 +20,7 @@ from ..config import Config, Handling
 from ..errors import DurableStoreError, NotConnectedError, NotHandledError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
 from ..observer import call_observer
-from .answers import Answers, InboxEntry
+from .answers import Answers, InboxEntry, Running
 from .chat_signals import ChatSignals
 from .dispatcher import Again, Dispatcher
 from .protocol.decoding import Delivery
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Receivers"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _LAST = frozenset({"callback_failed", "receiver_gave_up"})
 """Signals about failures: a failure of their receivers is only logged."""
@@ -122,7 +122,7 @@ class Receivers:
         self._connection = connection
         self._dispatcher = dispatcher
         self._durability = durability
-        self.running = durability.running
+        self.running: Running = durability.running
         self.hold = None
         dispatcher.handle = self.handle
 

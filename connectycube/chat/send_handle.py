@@ -20,7 +20,7 @@ from .signals import check_callback
 
 __all__ = ["SendHandle", "handles_for"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
@@ -71,8 +71,8 @@ class SendHandle(NotCopied, Future[Sent]):
         holding_link: Callable[[], AbstractContextManager[None]],
         receivers: Callbacks | None = None,
     ) -> None:
-        self.id = id
-        self.message = message
+        self.id: str = id
+        self.message: Sent = message
         self.server_copy: Message | None = None
         self._default_timeout = default_timeout
         self._holding_link = holding_link
@@ -228,7 +228,7 @@ def handles_for(
     config: Config,
     holding_link: Callable[[], AbstractContextManager[None]],
     receivers: Callbacks,
-) -> Callable[[str, Any], SendHandle[Any]]:
+) -> Callable[[str, Message], SendHandle[Message]]:
     """Return a function that makes the handle of a message, from its id and the message."""
     timeout = config.timeouts.acknowledgement
     return lambda own_id, message: SendHandle(own_id, message, timeout, holding_link, receivers)

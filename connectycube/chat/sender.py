@@ -67,14 +67,14 @@ class Sender:
         # A file is asked with the mutex held.
         self._finds_stored = isinstance(durability, CursorMode)
         self._unsettled = unsettled
-        self.message_id = durability.message_id
+        self.message_id: Callable[[str], str] = durability.message_id
         """``message_id(recipient)`` returns the id for a new message to a bare JID."""
         # The message of each thread that waits for the mutex to send it. The thread before it leaves its
         # bytes to it: one write, and one record of TLS, takes the messages of all threads that came together.
         self._arriving: set[Submission] = set()
         # Whether a message whose bytes were left needs an earlier wake-up of the connection thread.
         self._is_due_sooner = False
-        self.waiting = 0
+        self.waiting: int = 0
         """The number of threads that wait for room."""
 
     def submit(

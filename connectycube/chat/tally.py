@@ -59,8 +59,12 @@ class Tally:
         self._why_lost: Exception | None = None
         self._last_reason: Exception | None = None
         self._lock = threading.Lock()
-        self.received = self.recovered = self.redelivered = 0
-        self.sent = self.failed = self.unknown = 0
+        self.received: int = 0
+        self.recovered: int = 0
+        self.redelivered: int = 0
+        self.sent: int = 0
+        self.failed: int = 0
+        self.unknown: int = 0
         self.unsettled: set[SendHandle[Any]] = set()
         """The handles of the messages without an outcome."""
         self._given_up = self._reconnects = self._resumed = 0

@@ -18,11 +18,11 @@ try:
     from .emulator import Emulator
     from .settings import SWITCHES
     from .switches import Switch
-except ModuleNotFoundError as error:
-    if error.name not in ("aiohttp", "trustme"):
+except ModuleNotFoundError as _error:
+    if _error.name not in ("aiohttp", "trustme"):
         raise
     raise ModuleNotFoundError(
-        f"{error.name} is missing: pip install 'connectycube[emulator]'", name=error.name
+        f"{_error.name} is missing: pip install 'connectycube[emulator]'", name=_error.name
     ) from None
 
 __all__ = [

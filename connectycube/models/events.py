@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -40,7 +41,7 @@ class ChatState(enum.Enum):
     """The states of a chat connection, in the guide's words. (Guide: Connect to chat.)"""
 
     # That of Enum is a function in Python, and each message asks whether the state is ready.
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     IDLE = "idle"
     CONNECTING = "connecting"

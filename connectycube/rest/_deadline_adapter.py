@@ -57,8 +57,8 @@ class CallDeadline(Deadline):
 
     def __init__(self, seconds: float, *, silence: float | None = None) -> None:
         super().__init__(seconds)
-        self.seconds = seconds
-        self.silence = seconds if silence is None else silence
+        self.seconds: float = seconds
+        self.silence: float = seconds if silence is None else silence
 
     def step(self) -> float:
         """Return how many seconds the next wait for the network may take.

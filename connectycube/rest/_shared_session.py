@@ -55,8 +55,8 @@ class SharedSessions:
     def __init__(self, config: Config) -> None:
         assert config.token_store is not None
         self._config = config
-        self.store = config.token_store
-        self.seconds = config.timeouts.token_store
+        self.store: TokenStore = config.token_store
+        self.seconds: float = config.timeouts.token_store
         self._overdue: set[threading.Thread] = set()
         self._name: str | None = None
 
@@ -116,7 +116,7 @@ class SharedSession:
 
     def __init__(self, shared: SharedSessions, key: str, clock: Callable[[], float | None]) -> None:
         self._shared = shared
-        self.store = shared.store
+        self.store: TokenStore = shared.store
         self.key = key
         self._clock = clock
 

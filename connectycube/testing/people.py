@@ -30,8 +30,11 @@ class CubeUser(User):
     password: str = field(repr=False)
     cube: ConnectyCube = field(repr=False)
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __repr__(self) -> str:
         return f"CubeUser(login={self.login!r}, id={self.id})"

@@ -26,7 +26,7 @@ from .serialization import event_of, text_of
 
 __all__ = ["DeadLetters", "MarkedLetter"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _APPLICATION_ID = 0x43756264
 """A number in the file's header ("Cubd"): a database of another program is recognised by its absence."""
@@ -71,7 +71,7 @@ class DeadLetters:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(check_str("path", os.fspath(path)))
+        self.path: str = os.path.abspath(check_str("path", os.fspath(path)))
 
     def __iter__(self) -> Iterator[DeadLetter]:
         rows = self._all("SELECT id, at, failure, is_marked FROM letters ORDER BY id")

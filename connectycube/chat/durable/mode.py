@@ -64,7 +64,7 @@ __all__ = [
     "SavedState",
 ]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 DURABLE_SIGNALS = frozenset(
     {*MESSAGE_SIGNALS, "system_message_received"}
@@ -169,7 +169,7 @@ class Durability:
         self._pending: dict[str, _Pending] = {}
         self._left = (0, 0)  # the entries in inbox and outbox of the store that was closed last
         self._letter_count = 0  # of all dead letters in their file
-        self.running = Running()
+        self.running: Running = Running()
         self._memory_id = secrets.token_hex(16)  # in place of a store's id
         self._has_begun = False
         self.hold: Hold | None = None  # of the lease of the login; the lock of the file is enough

@@ -52,7 +52,7 @@ class FileLease:
         text = os.fspath(path)
         if not isinstance(text, str) or not text or "\0" in text:
             raise ArgumentValueError(f"path must be the path of a file, not {path!r}")
-        self.path = os.path.abspath(text)  # the process may change its folder later
+        self.path: str = os.path.abspath(text)  # the process may change its folder later
         self.held_by: str | None = None
         """The holder that the last refused ``acquire`` has found."""
         self._descriptors: dict[str, int] = {}  # by holder

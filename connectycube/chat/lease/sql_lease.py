@@ -77,7 +77,7 @@ class SqlLease:
         check_callable("connect", connect)
         if paramstyle is not None:
             check_one_of("paramstyle", paramstyle, _STYLES)
-        self.name = check_str("name", name, longest=_LONGEST_NAME)
+        self.name: str = check_str("name", name, longest=_LONGEST_NAME)
         self.seconds: float | None = check_number(
             "seconds", seconds, least=LEAST_SECONDS, most=MOST_SECONDS
         )

@@ -105,7 +105,7 @@ class SeenMessages:
         # Messages that were found in history alone: the dates by group and key, and the groups by key.
         self._recovered: dict[Key, dict[Key, float | None]] = {}
         self._groups: dict[Key, Key] = {}
-        self.keep_since = math.inf
+        self.keep_since: float = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
     def begin_link(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -184,7 +184,12 @@ class OfflineChat:
     def _nothing(self, *_: Any, **__: Any) -> None:
         """Statuses, typing and rooms: nobody is there who would see them."""
 
-    mark_read = mark_delivered = send_typing = send_stop_typing = join = leave = _nothing
+    mark_read: ClassVar[Callable[..., None]] = _nothing
+    mark_delivered: ClassVar[Callable[..., None]] = _nothing
+    send_typing: ClassVar[Callable[..., None]] = _nothing
+    send_stop_typing: ClassVar[Callable[..., None]] = _nothing
+    join: ClassVar[Callable[..., None]] = _nothing
+    leave: ClassVar[Callable[..., None]] = _nothing
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the chat of deliver() has no {name}: {self._instead}")

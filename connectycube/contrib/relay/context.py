@@ -18,7 +18,7 @@ from .ids import answer_id
 
 __all__ = ["IN_REPLY_TO", "Context"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 IN_REPLY_TO = "in_reply_to"
 """The custom parameter by which an answer over REST is found again."""

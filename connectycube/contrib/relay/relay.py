@@ -23,7 +23,7 @@ from .topics import check_name, events_topic
 
 __all__ = ["EngineCursor", "Relay"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _FOR_EVER = 1e9  # seconds: an event that the engine does not take is never given up
 _JOIN = 5.0  # seconds for an outbox to end

@@ -28,7 +28,7 @@ from .topics import check_name, events_topic, outbox_topic
 
 __all__ = ["Worker", "WorkerCounts"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 Handler = TypeVar("Handler", bound=Callable[..., object])
 _LOOK = 0.5  # seconds between two looks whether the worker is to end
@@ -95,7 +95,7 @@ class Worker:
         self._managers: list[Callable[..., AbstractContextManager[object]]] = []
         self._outboxes: set[int] = set()
         self._stop = threading.Event()
-        self.counts = WorkerCounts()
+        self.counts: WorkerCounts = WorkerCounts()
 
     # --- handlers ---
 

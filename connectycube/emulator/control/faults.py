@@ -213,7 +213,7 @@ class Fault:
     ) -> None:
         self.id = fault_id
         self.name = name
-        self.parameters = dict(parameters)
+        self.parameters: dict[str, Any] = dict(parameters)
         self.user = user
         self.connection = connection
         self.sides = sides
