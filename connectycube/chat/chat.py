@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .._checks import check_number, check_str
 from .._deadline import Deadline
@@ -25,6 +25,7 @@ from ..models import (
     User,
 )
 from ..models.users import check_user_id
+from ..models.values import CustomValue
 from . import iq_requests, outgoing
 from .activity import Activity
 from .beginning import check_since
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
 __all__ = ["Chat"]
 
 Self = TypeVar("Self", bound="Chat")
-Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
 
 
 class Chat(NotCopied, ChatSignals):
@@ -441,10 +441,10 @@ class Chat(NotCopied, ChatSignals):
         dialog: str | DialogRef,
         message: str | Message,
         *,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: Parameter,
+        **more: CustomValue,
     ) -> SendHandle[Message]:
         """Send a message to a dialog and return the handle of its outcome. (Guide: Send messages.)
 
@@ -491,10 +491,10 @@ class Chat(NotCopied, ChatSignals):
         user_id: int | User,
         message: str | Message,
         *,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: Parameter,
+        **more: CustomValue,
     ) -> SendHandle[Message]:
         """Send a message to a user and return the handle of its outcome.
 
@@ -527,10 +527,10 @@ class Chat(NotCopied, ChatSignals):
         message: Message,
         reply: str | Message,
         *,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: Parameter,
+        **more: CustomValue,
     ) -> SendHandle[Message]:
         """Send a message to the dialog of ``message`` and return the handle of its outcome.
 
@@ -689,7 +689,7 @@ class Chat(NotCopied, ChatSignals):
     def send_system_message(
         self,
         user_id: int | User,
-        custom: Mapping[str, Any],
+        custom: Mapping[str, CustomValue],
         body: str | None = None,
         *,
         timeout: float | None = None,

@@ -15,6 +15,7 @@ from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models._json import as_bool, as_int
+from ..models.values import JsonValue
 from ._api import Api
 from ._arguments import (
     check_dialog,
@@ -105,9 +106,9 @@ class Dialogs(NotCopied):
         *,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
         admins: SomeUsers = (),
-        extensions: Mapping[str, Any] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         timeout: float | None = None,
     ) -> Dialog:
@@ -137,7 +138,7 @@ class Dialogs(NotCopied):
             ApiError: The call failed; a subclass says how.
         """
         users = check_each("occupants", occupants, check_user_id, empty=False)
-        body: dict[str, Any] = {"type": int(DialogType.GROUP), "occupants_ids": users}
+        body: dict[str, object] = {"type": int(DialogType.GROUP), "occupants_ids": users}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
 
@@ -147,9 +148,9 @@ class Dialogs(NotCopied):
         *,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
         admins: SomeUsers = (),
-        extensions: Mapping[str, Any] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         timeout: float | None = None,
     ) -> Dialog:
@@ -177,7 +178,7 @@ class Dialogs(NotCopied):
             ValidationError: The service refuses a value.
             ApiError: The call failed; a subclass says how.
         """
-        body: dict[str, Any] = {"type": int(DialogType.PUBLIC)}
+        body: dict[str, object] = {"type": int(DialogType.PUBLIC)}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
 
@@ -282,7 +283,7 @@ class Dialogs(NotCopied):
         return Items(self._readers(lookups, sort, page_size, timeout))
 
     def _readers(
-        self, lookups: Mapping[str, Any], sort: str, page_size: int, timeout: float | None
+        self, lookups: Mapping[str, object], sort: str, page_size: int, timeout: float | None
     ) -> Iterator[PageReader[Dialog]]:
         """Make the reader of the list and, if it took more than one request, of what has moved meanwhile."""
         began = time.monotonic()
@@ -301,7 +302,7 @@ class Dialogs(NotCopied):
 
     def _reader(
         self,
-        lookups: Mapping[str, Any],
+        lookups: Mapping[str, object],
         sort: str,
         page_size: int,
         timeout: float | None,
@@ -314,7 +315,7 @@ class Dialogs(NotCopied):
 
         return PageReader(fetch, page_size, url=self._api.url(_PATH), known=known)
 
-    def _row(self, data: dict[str, Any]) -> Row[Dialog]:
+    def _row(self, data: dict[str, object]) -> Row[Dialog]:
         dialog = self._read(data)
         return dialog.id, as_int(data.get("last_message_date_sent")), dialog
 
@@ -376,8 +377,8 @@ class Dialogs(NotCopied):
         name: str | None = None,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
-        extensions: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         add_occupants: SomeUsers = (),
         remove_occupants: SomeUsers = (),
@@ -706,7 +707,7 @@ class Dialogs(NotCopied):
 
     # --- responses ------------------------------------------------------------------------------
 
-    def _created(self, body: dict[str, Any], admins: object, timeout: float | None) -> Dialog:
+    def _created(self, body: dict[str, object], admins: object, timeout: float | None) -> Dialog:
         admins_ids = check_each("admins", admins, check_user_id)
         if admins_ids:
             body["admins_ids"] = admins_ids
@@ -716,13 +717,13 @@ class Dialogs(NotCopied):
         self,
         method: str,
         path: tuple[str, ...],
-        body: dict[str, Any] | None,
+        body: dict[str, object] | None,
         timeout: float | None,
     ) -> Dialog:
         response = self._api.call(method, path, body=body, timeout=timeout)
         return read_record(response, self._read)
 
-    def _read(self, data: dict[str, Any]) -> Dialog:
+    def _read(self, data: dict[str, object]) -> Dialog:
         dialog = Dialog.from_json(data, me=self._api.user_id)
         if dialog.type is DialogType.PRIVATE and self._api.user_id is None:
             return Dialog.from_json(data, me=self._sessions.user_id())  # one of the two users
@@ -747,10 +748,10 @@ def _made_of(
     name: object,
     description: str | None,
     photo: str | None,
-    data: Mapping[str, Any] | None,
-    extensions: Mapping[str, Any] | None,
+    data: Mapping[str, JsonValue] | None,
+    extensions: Mapping[str, JsonValue] | None,
     permissions: Mapping[str, bool] | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     body = _described(check_str("name", name), description, photo, data, permissions)
     if extensions is not None:
         body["extensions"] = check_json_object("extensions", extensions)
@@ -761,10 +762,10 @@ def _described(
     name: str | None,
     description: str | None,
     photo: str | None,
-    data: Mapping[str, Any] | None,
+    data: Mapping[str, JsonValue] | None,
     permissions: Mapping[str, bool] | None,
-) -> dict[str, Any]:
-    body: dict[str, Any] = {}
+) -> dict[str, object]:
+    body: dict[str, object] = {}
     if name is not None:
         body["name"] = check_str("name", name)
     if description is not None:
@@ -797,7 +798,7 @@ def _sides(
 
 def _pushed_and_pulled(
     changes: Mapping[str, tuple[builtins.list[int | str], builtins.list[int | str]]],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     pushed = {name: added for name, (added, _) in changes.items() if added}
     pulled = {name: removed for name, (_, removed) in changes.items() if removed}
     return {key: lists for key, lists in (("push_all", pushed), ("pull_all", pulled)) if lists}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import asdict, field, frozen
 
 from connectycube import User
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
     from connectycube import Config, ConnectyCube
     from connectycube.emulator import Emulator
+    from connectycube.emulator.control.seeder import UserFields
 
 __all__ = ["CubeUser", "People"]
 
@@ -48,7 +51,9 @@ class People:
         self._config = config
         self._clients: list[ConnectyCube] = []
 
-    def __call__(self, login: str, *, password: str = _PASSWORD, **fields: Any) -> CubeUser:
+    def __call__(
+        self, login: str, *, password: str = _PASSWORD, **fields: Unpack[UserFields]
+    ) -> CubeUser:
         """Create a user and log in over REST.
 
         Args:

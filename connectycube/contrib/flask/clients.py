@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field, frozen
 
 from connectycube import Chat, ConnectyCube, Message
+from connectycube.client import RenewSession
+from connectycube.rest.sessions import Credentials as LoginCredentials
 
 from ..common.offline import Outbox, refusing_client, stored_copy
 from ..common.sending import address_of
@@ -17,7 +20,7 @@ from .conf import LIVE, LOCMEM, Settings
 from .servers import is_ending
 from .testing import OutboxMessage
 
-__all__ = ["Clients", "Credentials"]
+__all__ = ["ClientCredentials", "Clients", "Credentials"]
 
 _WHY = (
     "app.testing is on, so CONNECTYCUBE_BACKEND is 'locmem'; use cube.send(), a client of your own with a"
@@ -25,11 +28,18 @@ _WHY = (
 )
 
 
+class ClientCredentials(LoginCredentials, total=False):
+    """The arguments of ``client_for``, for functions that pass them on."""
+
+    user_id: int | None
+    renew_session: RenewSession | None
+
+
 @frozen
 class Credentials:
     """What ``client_for`` is given, as an object that shows nothing of it in the frames of an error."""
 
-    given: dict[str, Any] = field(repr=False)
+    given: Mapping[str, Any] = field(repr=False)
 
 
 @define(eq=False)

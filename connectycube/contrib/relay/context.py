@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from attrs import define, evolve, field
 
 from connectycube import ConnectyCube, DialogRef, Message
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
+from connectycube.models.values import CustomValue
 
 from ..common.sending import checked_message
 from .envelope import Answer, Envelope
@@ -59,7 +59,7 @@ class Context:
         """The trace that the event belongs to (W3C Trace Context), or None."""
         return self.envelope.traceparent
 
-    def reply(self, body: str | Message, **custom: Any) -> str:
+    def reply(self, body: str | Message, **custom: CustomValue) -> str:
         """Have the relay send a message to the dialog of the event; return the message's id.
 
         The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
@@ -75,7 +75,7 @@ class Context:
         """
         return self.send(self._dialog(), body, **custom)
 
-    def send(self, dialog: DialogRef, body: str | Message, **custom: Any) -> str:
+    def send(self, dialog: DialogRef, body: str | Message, **custom: CustomValue) -> str:
         """Have the relay send a message to any dialog, as ``reply`` does.
 
         Args:
@@ -99,7 +99,9 @@ class Context:
         )  # not before the engine has it: the next attempt has the same number
         return message_id
 
-    def reply_over_rest(self, client: ConnectyCube, body: str | Message, **custom: Any) -> Message:
+    def reply_over_rest(
+        self, client: ConnectyCube, body: str | Message, **custom: CustomValue
+    ) -> Message:
         """Send a message to the dialog of the event over REST, without the relay; return it.
 
         REST takes no id of ours. So the message carries one in the parameter ``in_reply_to``, and a repeated
