@@ -33,7 +33,7 @@ from .signals import Signal, check_callback
 
 __all__ = ["ChatSignals", "Manager"]
 
-Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[Any]]
+Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[object]]
 """Makes what stands around one call: ``manager(chat, signal, event, receiver)``."""
 
 
@@ -171,7 +171,7 @@ class ChatSignals:
         self._managers.append(manager)
         return manager
 
-    def _signals(self) -> list[Signal[Any]]:
+    def _signals(self) -> list[Signal[object]]:
         return [value for value in vars(self).values() if isinstance(value, Signal)]
 
     def _forget_receivers(self) -> None:

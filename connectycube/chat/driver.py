@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import getpid
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any, cast
+from typing import cast
 
 from attrs import evolve
 
@@ -61,7 +61,7 @@ from .protocol.events import Credentials
 from .protocol.states import READY_STATES
 from .protocol.timers import earlier
 from .receivers import Receivers
-from .requester import Ask, Request, Requester
+from .requester import Ask, Request, Requester, Result
 from .send_handle import handles_for
 from .sender import Sender
 from .shared import Shared
@@ -557,7 +557,7 @@ class Driver:
 
     # --- commands ---
 
-    def command(self, action: Callable[[Core, float], Any]) -> Any:
+    def command(self, action: Callable[[Core, float], Result]) -> Result:
         """Call ``action(core, now)``, which must be short, with the mutex held; return its result."""
         self.check_usable()
         with self._mutex:

@@ -40,7 +40,7 @@ class EventStream(NotCopied, Generic[Event_co]):
         timeout: float,
         limits: Limits,
         waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
-        forget: Callable[[EventStream[Any]], None],
+        forget: Callable[[EventStream[object]], None],
     ) -> None:
         self.signal = signal
         self._timeout = timeout
@@ -170,7 +170,7 @@ class EventStream(NotCopied, Generic[Event_co]):
         self.close()
 
 
-Stream = TypeVar("Stream", bound=EventStream[Any])
+Stream = TypeVar("Stream", bound=EventStream[object])
 """A class of streams."""
 
 
@@ -185,7 +185,7 @@ class Streams:
     def __init__(self) -> None:
         self.hold: Hold | None = None
         """That of the lease under which events arrive now; None: there is no lease."""
-        self.open: tuple[weakref.ref[EventStream[Any]], ...] = ()
+        self.open: tuple[weakref.ref[EventStream[object]], ...] = ()
         """Refer to all streams; without any, an event of a stanza need not be fed to them."""
         self._lock = threading.Lock()
         self._shown = SeenMessages()
@@ -193,13 +193,13 @@ class Streams:
         self._before: dict[str, int] = {}  # … that of the link before, …
         self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
 
-    def add(self, stream: EventStream[Any]) -> None:
+    def add(self, stream: EventStream[object]) -> None:
         """Feed a stream from now on."""
         with self._lock:
             alive = [ref for ref in self.open if ref() is not None]
             self.open = (*alive, weakref.ref(stream))
 
-    def remove(self, stream: EventStream[Any]) -> None:
+    def remove(self, stream: EventStream[object]) -> None:
         """Feed a stream no longer."""
         with self._lock:
             self.open = tuple(ref for ref in self.open if ref() is not stream)

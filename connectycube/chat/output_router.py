@@ -33,7 +33,7 @@ from .protocol.events import (
 from .protocol.iq import Answer
 from .protocol.states import READY_STATES
 from .receivers import Receivers
-from .send_handle import DoneCallback, SendHandle
+from .send_handle import AnyHandle, DoneCallback
 from .tally import Tally
 
 __all__ = ["OutputRouter"]
@@ -197,7 +197,7 @@ class OutputRouter:
 
     def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
         # Threads that wait for the handle wake at once; callbacks are user code, so they go to a worker.
-        handle: SendHandle[Any] = outcome.submission.waiter
+        handle: AnyHandle = outcome.submission.waiter
         self._tally.unsettled.discard(handle)
         if outcome.error is None:
             self._tally.sent += 1
@@ -390,9 +390,7 @@ class OutputRouter:
         self._queue_read_back(entry.key[0])
         return True
 
-    def _queue_callback(
-        self, handle: SendHandle[Any], callback: DoneCallback, queue_key: str
-    ) -> None:
+    def _queue_callback(self, handle: AnyHandle, callback: DoneCallback, queue_key: str) -> None:
         def run() -> None:
             name, began = name_of(callback), time.monotonic()
             outer = self._dispatcher.receiver_began(name, "add_done_callback")

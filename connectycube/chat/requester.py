@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from .._deadline import Deadline
 from ..errors import ChatTimeoutError
@@ -17,7 +17,10 @@ from .protocol.nodes import Node
 from .protocol.session import Session
 from .sender import Sender
 
-__all__ = ["Ask", "Request", "Requester", "Start"]
+__all__ = ["Ask", "Request", "Requester", "Result", "Start"]
+
+Result = TypeVar("Result")
+"""What a command returns."""
 
 Start = Callable[[Session, object], Callable[[], None]]
 """``start(session, waiter)`` starts a request, and returns a function that cancels it."""

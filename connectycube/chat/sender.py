@@ -18,7 +18,7 @@ from .observed_mutex import ObservedMutex
 from .protocol.core import Core
 from .protocol.outbox import Submission
 from .protocol.session import Session
-from .send_handle import SendHandle
+from .send_handle import AnyHandle, SendHandle
 
 __all__ = ["Sender"]
 
@@ -32,7 +32,7 @@ class Connection(Protocol):
 
     exclusive: Exclusive
     notes: ObservedMutex | None
-    new_handle: Callable[[str, Any], SendHandle[Any]]
+    new_handle: Callable[[str, Any], AnyHandle]
 
     @property
     def timeouts(self) -> Timeouts: ...
@@ -57,7 +57,7 @@ class Sender:
         changed: threading.Condition,
         core: Core,
         durability: Durability | CursorMode,
-        unsettled: set[SendHandle[Any]],
+        unsettled: set[AnyHandle],
     ) -> None:
         self._driver = driver
         self._mutex = mutex
@@ -140,7 +140,7 @@ class Sender:
         finally:
             self.waiting -= 1
 
-    def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+    def _submit_if_room(self, submission: Submission, data: bytes) -> AnyHandle | None:
         arriving, is_over = self._arriving, False
         try:
             arriving.add(submission)
@@ -167,7 +167,7 @@ class Sender:
                 arriving.discard(submission)
                 self._driver.wake()
 
-    def _put(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+    def _put(self, submission: Submission, data: bytes) -> AnyHandle | None:
         """Put a message into the outbound buffer; return its handle, or None if there is no room."""
         if self._driver.exclusive.hold is not None:
             self._check_lease()
@@ -183,7 +183,7 @@ class Sender:
         self._durability.accept(submission, data)
         if session.submit(submission, data, time.monotonic()):
             self._is_due_sooner = True
-        handle: SendHandle[Any] = submission.waiter
+        handle: AnyHandle = submission.waiter
         self._unsettled.add(handle)
         if self._driver.notes is not None:
             self._driver.notes.note("message_submitted", handle)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
 
 from attrs import asdict, frozen
 
@@ -18,7 +17,7 @@ from .durable.mode import Durability
 from .protocol.core import Core
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
 from .protocol.states import READY_STATES
-from .send_handle import SendHandle
+from .send_handle import AnyHandle
 
 __all__ = ["Return", "Tally"]
 
@@ -65,7 +64,7 @@ class Tally:
         self.sent: int = 0
         self.failed: int = 0
         self.unknown: int = 0
-        self.unsettled: set[SendHandle[Any]] = set()
+        self.unsettled: set[AnyHandle] = set()
         """The handles of the messages without an outcome."""
         self._given_up = self._reconnects = self._resumed = 0
 

@@ -13,10 +13,11 @@ try:
     from .control.exchanges import Exchange, Exchanges
     from .control.faults import Fault, Faults
     from .control.loader import LoadReport
+    from .control.seeder import UserFields
     from .coverage import Entry, coverage, coverage_text
     from .domain.identity_endpoint import HttpIdentityProvider
     from .emulator import Emulator
-    from .settings import SWITCHES
+    from .settings import SWITCHES, SwitchValues
     from .switches import Switch
 except ModuleNotFoundError as _error:
     if _error.name not in ("aiohttp", "trustme"):
@@ -38,6 +39,8 @@ __all__ = [
     "HttpIdentityProvider",
     "LoadReport",
     "Switch",
+    "SwitchValues",
+    "UserFields",
     "coverage",
     "coverage_text",
     "export_lines",

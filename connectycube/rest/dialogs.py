@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from attrs import evolve
 
@@ -783,7 +783,7 @@ def _described(
 
 
 def _sides(
-    what: str, read: Any, **sides: object
+    what: str, read: Callable[[str, object], int | str], **sides: object
 ) -> tuple[builtins.list[int | str], builtins.list[int | str]]:
     """Return what to add and what to remove; nothing may be both."""
     names = [f"{side}_{what}" if what else side for side in sides]

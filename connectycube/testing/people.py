@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
     from connectycube import Config, ConnectyCube
-    from connectycube.emulator import Emulator
-    from connectycube.emulator.control.seeder import UserFields
+    from connectycube.emulator import Emulator, UserFields
 
 __all__ = ["CubeUser", "People"]
 

@@ -541,7 +541,7 @@ def _columns(key: Key) -> tuple[str, str, str]:
     return conversation, str(sender), own_id
 
 
-def _event_or_damage(text: str) -> tuple[Any, str | None]:
+def _event_or_damage(text: str) -> tuple[object, str | None]:
     """Return the event of a text and None, or None and why it cannot be read."""
     try:
         return event_of(text), None

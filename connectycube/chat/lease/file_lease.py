@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import cast
 
 from ..._forks import check_fork, register_for_fork
 from ...errors import ArgumentTypeError, ArgumentValueError, LeaseStoreError
@@ -79,7 +79,7 @@ class FileLease:
                 fencing = self._next(descriptor)
                 _write(descriptor, fencing, holder)
                 return fencing
-            self.held_by = _read(descriptor).get("holder")
+            self.held_by = cast("str | None", _read(descriptor).get("holder"))
         except OSError as error:
             self._close(holder)
             raise LeaseStoreError(f"the file {self.path} cannot be used: {error}") from None
@@ -147,7 +147,7 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _read(descriptor: int) -> dict[str, Any]:
+def _read(descriptor: int) -> dict[str, object]:
     """Return what the file says; nothing if it is new, or not that of a lease."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:

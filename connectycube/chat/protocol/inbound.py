@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from attrs import evolve
 
@@ -42,6 +42,10 @@ class _Sent(NamedTuple):
     to: str
     failed: str
     dialog: DialogRef
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Inbound:
@@ -391,7 +395,7 @@ class Inbound:
             self._emit(stopped)
 
 
-def _remember(window: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+def _remember(window: OrderedDict[_K, _V], key: _K, value: _V) -> None:
     window[key] = value
     if len(window) > _MOST_REMEMBERED:
         window.popitem(last=False)

@@ -92,7 +92,8 @@ class Shape:
 
 
 _Match: TypeAlias = Callable[[str], "re.Match[str] | None"]
-_Getter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+_Values: TypeAlias = Sequence[Any]  # texts, of which only some may be missing
+_Getter: TypeAlias = Callable[[_Values], _Values]
 
 
 def _compiled(parts: Sequence[str], group: str) -> _Match:

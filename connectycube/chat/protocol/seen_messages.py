@@ -13,7 +13,6 @@ import math
 import re
 from collections import OrderedDict
 from datetime import datetime
-from typing import Any
 
 from attrs import asdict, frozen
 
@@ -76,7 +75,7 @@ def short_id(message_id: str) -> str:
     return f"sha256:{digest(message_id)}"
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """Return a digest of texts, and of mappings and lists of texts."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any, ClassVar, NoReturn, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypedDict, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -21,9 +21,11 @@ from connectycube import (
 )
 from connectycube._checks import check_str
 from connectycube.errors import ArgumentTypeError
-from connectycube.models.values import CustomValue
 
 from .sending import address_of
+
+if TYPE_CHECKING:
+    from connectycube.typing import CustomValue
 
 __all__ = [
     "BOT_ID",

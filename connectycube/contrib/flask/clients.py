@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
 from connectycube import Chat, ConnectyCube, Message
-from connectycube.client import RenewSession
-from connectycube.rest.sessions import Credentials as LoginCredentials
 
 from ..common.offline import Outbox, refusing_client, stored_copy
 from ..common.sending import address_of
@@ -20,19 +18,23 @@ from .conf import LIVE, LOCMEM, Settings
 from .servers import is_ending
 from .testing import OutboxMessage
 
-__all__ = ["ClientCredentials", "Clients", "Credentials"]
+if TYPE_CHECKING:
+    from connectycube.typing import Credentials as LoginCredentials
+    from connectycube.typing import RenewSession
+
+    class ClientCredentials(LoginCredentials, total=False):
+        """The arguments of ``client_for``, for functions that pass them on."""
+
+        user_id: int | None
+        renew_session: RenewSession | None
+
+
+__all__ = ["Clients", "Credentials"]
 
 _WHY = (
     "app.testing is on, so CONNECTYCUBE_BACKEND is 'locmem'; use cube.send(), a client of your own with a"
     " MockTransport, or an emulator with CONNECTYCUBE_BACKEND = 'live'"
 )
-
-
-class ClientCredentials(LoginCredentials, total=False):
-    """The arguments of ``client_for``, for functions that pass them on."""
-
-    user_id: int | None
-    renew_session: RenewSession | None
 
 
 @frozen

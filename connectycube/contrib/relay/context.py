@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
 from connectycube import ConnectyCube, DialogRef, Message
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
-from connectycube.models.values import CustomValue
 
 from ..common.sending import checked_message
 from .envelope import Answer, Envelope
 from .ids import answer_id
+
+if TYPE_CHECKING:
+    from connectycube.typing import CustomValue
 
 __all__ = ["IN_REPLY_TO", "Context"]
 
