@@ -16,7 +16,7 @@ class Deadline:
     __slots__ = ("at",)
 
     def __init__(self, timeout: float | None) -> None:
-        self.at = None if timeout is None else time.monotonic() + timeout
+        self.at: float | None = None if timeout is None else time.monotonic() + timeout
 
     @classmethod
     def of(cls, timeout: float | None, default: float) -> Deadline:

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ._network import Network
 from ._os_errors import reason_of
@@ -21,7 +21,10 @@ from ._secrets import confined
 from ._tls import refusal_words, tls_words
 from ._tls_tunnel import TlsTunnel
 
-__all__ = ["Attempt", "DialTimeout", "Wait", "no_address"]
+Address: TypeAlias = "tuple[Any, ...]"
+"""The address of a socket, as ``getaddrinfo`` returns it."""
+
+__all__ = ["Address", "Attempt", "DialTimeout", "Wait", "no_address"]
 
 
 class Wait(Protocol):
@@ -68,7 +71,7 @@ class Attempt:
         self._sock: Any = None
 
     @confined
-    def open(self, family: int, address: Any) -> Any:
+    def open(self, family: int, address: Address) -> Any:
         """Return the connected socket, which does not block: a socket, an SSLSocket or a TlsTunnel.
 
         Raises:
@@ -97,26 +100,26 @@ class Attempt:
             raise
         return self._sock
 
-    def where(self, address: Any) -> str:
+    def where(self, address: Address) -> str:
         """Describe the server, as it is reached at an address, for errors."""
         if self._proxy is None:
             return f"{address[0]} port {address[1]}"
         return f"{self._target} port {self._port} behind the proxy {self._proxy}"
 
-    def _timeout_error(self, error: TimeoutError, address: Any) -> TimeoutError:
+    def _timeout_error(self, error: TimeoutError, address: Address) -> TimeoutError:
         """Return an error that names the step; the system's ETIMEDOUT is about the connection already."""
         if isinstance(error, DialTimeout) or error.errno is not None:
             return error
         step = "complete the TLS handshake" if self.phase == "TLS" else "accept the connection"
         return DialTimeout(f"{self.where(address)} did not {step}")
 
-    def _reach_server(self, address: Any, server_hostname: str | None) -> None:
+    def _reach_server(self, address: Address, server_hostname: str | None) -> None:
         """Connect directly, prepared for TLS if there is a name for it."""
         if server_hostname is not None:
             self._sock = _wrapped(self._sock, self._network.context, server_hostname)
         self._connect(address)
 
-    def _reach_server_through(self, proxy: Proxy, address: Any) -> None:
+    def _reach_server_through(self, proxy: Proxy, address: Address) -> None:
         """Connect to a proxy, with TLS if it wants that, and let it connect to the server."""
         if proxy.scheme == "https":
             self._sock = _wrapped(self._sock, self._network.proxy_context, proxy.host)
@@ -127,7 +130,7 @@ class Attempt:
         if self._server_hostname is not None:
             self._sock = TlsTunnel(self._sock, self._network.context, self._server_hostname)
 
-    def _connect(self, address: Any) -> None:
+    def _connect(self, address: Address) -> None:
         sock = self._sock
         code = socket.socket.connect_ex(sock, address)  # TCP alone, also of an SSLSocket
         if code == errno.EINPROGRESS:

@@ -312,7 +312,7 @@ class ApiResponseError(ApiError):
     ) -> None:
         super().__init__(message, method=method, url=url)
         self.status = status
-        self.messages = tuple(messages)
+        self.messages: tuple[str, ...] = tuple(messages)
         self.retry_after = retry_after
 
 

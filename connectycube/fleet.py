@@ -41,6 +41,7 @@ from .chat.shared_reader import SharedReader
 from .chat.shutdown import CloseWaiters, check_signals, check_stop, report, wait_for_end
 from .chat.workers import Workers
 from .client import ConnectyCube, RenewSession
+from .config import Timeouts
 from .errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -61,7 +62,7 @@ from .rest.sessions import SECRET_ARGUMENTS, Credentials, check_login
 
 __all__ = ["Fleet"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _PERMANENT = (
     *(ArgumentTypeError, ArgumentValueError, AuthenticationError),
@@ -176,7 +177,7 @@ class Fleet(NotCopied, ChatSignals):
         check_int("logins", logins, least=1)
         self._folder = _folder(durable)
         super().__init__(self._check_open)
-        self.member_failed = Signal(
+        self.member_failed: Signal[MemberFailure] = Signal(
             "member_failed", MemberFailure, "A member could not log in, or was closed for good."
         )
         self.member_failed.check_open = self._check_open
@@ -184,9 +185,9 @@ class Fleet(NotCopied, ChatSignals):
         self._config = config
         self._logins = logins
         self._renew_session = renew_session
-        self.name = f"connectycube-fleet-{new_resource()[-8:]}"
+        self.name: str = f"connectycube-fleet-{new_resource()[-8:]}"
         """The name of the fleet; the names of its threads begin with it."""
-        self.timeouts = config.timeouts
+        self.timeouts: Timeouts = config.timeouts
         self._workers = Workers(self.name, workers, config.limits.fleet_queued_bytes)
         self._reader = SharedReader(self.name, logins)
         self._network = Network.of(config)
@@ -204,8 +205,10 @@ class Fleet(NotCopied, ChatSignals):
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._due = threading.Condition(self._lock)  # for the login thread that waits
-        self.dispatcher = Dispatcher(self.name, self._workers, self._config.limits, lambda: None)
-        self.close_waiters = CloseWaiters()
+        self.dispatcher: Dispatcher = Dispatcher(
+            self.name, self._workers, self._config.limits, lambda: None
+        )
+        self.close_waiters: CloseWaiters = CloseWaiters()
         self._is_started = False
         self._queue: deque[_Member] = deque()
         # The members that are tried again later, as (moment, number, member); one may be removed by now.

@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
@@ -18,12 +18,12 @@ from .protocol.seen_messages import Key
 if TYPE_CHECKING:
     from .lease.hold import Hold
     from .protocol.decoding import Delivery
-    from .send_handle import SendHandle
+    from .send_handle import AnyHandle
 
 __all__ = ["Answers", "InboxEntry", "Running"]
 
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _ADVICE = (
     " in an earlier attempt. The n-th message of a receiver to a recipient has the same id in each attempt:"
@@ -54,7 +54,7 @@ class Answers:
     inbound: Key
     receiver: str
     entry: InboxEntry | None
-    _handles: dict[tuple[str, str], SendHandle[Any]] = field(factory=dict)
+    _handles: dict[tuple[str, str], AnyHandle] = field(factory=dict)
     """The handles of what was sent in all attempts, by recipient and id."""
     _counts: dict[str, int] = field(factory=dict)
     _next: dict[str, str] = field(factory=dict)
@@ -73,21 +73,21 @@ class Answers:
             self._next[recipient] = known
         return known
 
-    def sent(self, submission: Submission) -> SendHandle[Any] | None:
+    def sent(self, submission: Submission) -> AnyHandle | None:
         """Return the handle of a message that this or an earlier attempt sent, unless it has failed."""
         handle = self._handles.get((submission.to, submission.id))
         if handle is None or (handle.done() and handle.exception() is not None):
             return None
         return handle
 
-    def repeated(self, submission: Submission) -> SendHandle[Any] | None:
+    def repeated(self, submission: Submission) -> AnyHandle | None:
         """Return the handle as :meth:`sent` does, and go on to the next id."""
         handle = self.sent(submission)
         if handle is not None:
             self.note_sent(submission, handle)
         return handle
 
-    def note_sent(self, submission: Submission, handle: SendHandle[Any]) -> None:
+    def note_sent(self, submission: Submission, handle: AnyHandle) -> None:
         """Go on to the next id, as a message has this handle.
 
         Not before the send is accepted, because a refused one may be attempted again.
@@ -131,7 +131,7 @@ class Running(threading.local):
         finally:
             self.delivery, self.answers = delivery, kept[0]
 
-    def warn_if_other(self, submission: Submission, handle: SendHandle[Any]) -> None:
+    def warn_if_other(self, submission: Submission, handle: AnyHandle) -> None:
         """Warn if a message was not sent, as an earlier one has its id, and the two have other contents."""
         if _content(submission.message) == _content(handle.message):
             return
@@ -159,7 +159,7 @@ class Running(threading.local):
         return self.answers
 
 
-def _content(message: Any) -> tuple[object, ...]:
+def _content(message: object) -> tuple[object, ...]:
     if not isinstance(message, Message):
         return ()
     # Each attempt has a trace of its own (W3C Trace Context), which is no other content.

@@ -31,7 +31,7 @@ from .protocol.seen_messages import Key
 
 __all__ = ["Beginning", "Beginnings", "check_since", "monotonic_of"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _Result = TypeVar("_Result")
 

@@ -10,7 +10,7 @@ __all__ = ["Changed"]
 class Changed(threading.Condition):
     """``threading.Condition``, whose ``notify`` and ``notify_all`` cost little while no thread waits."""
 
-    waiting = 0
+    waiting: int = 0
     """The number of threads that wait; it changes with the lock held."""
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .._checks import check_number
 from .._deadline import Deadline
@@ -17,6 +17,7 @@ from ..config import Config
 from ..errors import ChatError
 from ..models import Abandoned, ChatState, DialogRef, Message, Statistics, SystemMessage, User
 from ..models.users import check_user_id
+from ..models.values import CustomValue
 from . import iq_requests, outgoing
 from .activity import Activity
 from .beginning import check_since
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["Chat"]
 
 Self = TypeVar("Self", bound="Chat")
-Parameter: TypeAlias = "str | int | float | bool | Mapping[str, Any]"
 
 
 class Chat(NotCopied, ChatSignals):
@@ -446,10 +446,10 @@ class Chat(NotCopied, ChatSignals):
         dialog: str | DialogRef,
         message: str | Message,
         *,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: Parameter,
+        **more: CustomValue,
     ) -> SendHandle[Message]:
         """Send a message to a dialog and return the handle of its outcome. (Guide: Send messages.)
 
@@ -496,10 +496,10 @@ class Chat(NotCopied, ChatSignals):
         user_id: int | User,
         message: str | Message,
         *,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: Parameter,
+        **more: CustomValue,
     ) -> SendHandle[Message]:
         """Send a message to a user and return the handle of its outcome.
 
@@ -530,10 +530,10 @@ class Chat(NotCopied, ChatSignals):
         message: Message,
         reply: str | Message,
         *,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: Parameter,
+        **more: CustomValue,
     ) -> SendHandle[Message]:
         """Send a message to the dialog of ``message`` and return the handle of its outcome.
 
@@ -690,7 +690,7 @@ class Chat(NotCopied, ChatSignals):
     def send_system_message(
         self,
         user_id: int | User,
-        custom: Mapping[str, Any],
+        custom: Mapping[str, CustomValue],
         body: str | None = None,
         *,
         timeout: float | None = None,

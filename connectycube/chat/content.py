@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from attrs import evolve
 
@@ -26,7 +25,7 @@ _ARGUMENTS = {
 """What a call that sends a message takes, and how: custom parameters need other names."""
 
 
-def content_of(message: object, custom: object, more: Mapping[str, Any], clean: bool) -> Message:
+def content_of(message: object, custom: object, more: Mapping[str, object], clean: bool) -> Message:
     """Return the content of a message to send: a body or a Message, with the custom parameters added.
 
     A Message with a sender came from somebody: its content is forwarded, without its id and date.
@@ -50,7 +49,7 @@ def content_of(message: object, custom: object, more: Mapping[str, Any], clean: 
     return content
 
 
-def _mapping(custom: object) -> Mapping[str, Any]:
+def _mapping(custom: object) -> Mapping[str, object]:
     if custom is None:
         return {}
     if not isinstance(custom, Mapping):

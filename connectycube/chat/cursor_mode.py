@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import Any
 
 from attrs import define, evolve
 
@@ -37,11 +36,11 @@ from .protocol.decoding import MESSAGE_SIGNALS, Delivery
 from .protocol.events import Output
 from .protocol.outbox import Submission
 from .protocol.seen_messages import Key
-from .send_handle import SendHandle
+from .send_handle import AnyHandle
 
 __all__ = ["CursorMode", "durability_of"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _MOST_HANDLED = 1_000
 """The number of keys of handled messages that the value holds at most."""
@@ -91,13 +90,13 @@ class CursorMode:
         self._next = 1
         self._cursor: float | None = None  # the core's newest cursor
         self._begun: tuple[float, float] | None = None  # that of the start, by both clocks
-        self.running = Running()
+        self.running: Running = Running()
         self._memory_id = secrets.token_hex(16)  # for events that are no messages
         self._thread: threading.Thread | None = None
         self._is_dirty = False
         self._is_urgent = False  # the next save does not wait for its second
         self._is_released = False
-        self._loading: Future[Any] | None = (
+        self._loading: Future[object] | None = (
             None  # the call of the store's load that has not returned
         )
         self._is_saving = False
@@ -129,7 +128,7 @@ class CursorMode:
                 f" {self._loaded.chat_host}, and this is user {user_id}"
             )
 
-    def _load(self, deadline: Deadline) -> Any:
+    def _load(self, deadline: Deadline) -> object:
         """Return what the store has; a login that comes while it is loaded waits for the same call."""
         with self._changed:
             loading = self._loading
@@ -147,7 +146,7 @@ class CursorMode:
         except BaseException as error:  # also SystemExit, which ends no thread of ours
             raise self._error(f"cannot be loaded: {repr_of(error)}") from error
 
-    def _run_load(self, loading: Future[Any]) -> None:
+    def _run_load(self, loading: Future[object]) -> None:
         assert self._config.cursor_store is not None
         found, failure = None, None
         try:
@@ -162,7 +161,7 @@ class CursorMode:
         else:
             loading.set_exception(failure)
 
-    def _take_loaded(self, found: Any, owner: tuple[int, int, str]) -> None:
+    def _take_loaded(self, found: object, owner: tuple[int, int, str]) -> None:
         if found is None:
             self._is_first = True
             self._loaded = CursorValue(*owner, identity=secrets.token_hex(16))
@@ -409,7 +408,7 @@ class CursorMode:
     def _answers(self) -> Answers | None:
         return self.running.answers_of(self._memory_id)
 
-    def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
+    def find_stored(self, submission: Submission) -> AnyHandle | None:
         """Return the settled handle of a message that a receiver of an earlier process has sent, or None.
 
         History is asked, so the mutex of the driver is not held. Raises ApiError.
@@ -426,12 +425,12 @@ class CursorMode:
         assert self._history is not None
         if submission.id not in self._history.stored_ids(submission.dialog, [submission.id]):
             return None
-        handle: SendHandle[Any] = submission.waiter
+        handle: AnyHandle = submission.waiter
         handle.settle(None)
         answers.note_sent(submission, handle)
         return handle
 
-    def known(self, submission: Submission) -> SendHandle[Any] | None:
+    def known(self, submission: Submission) -> AnyHandle | None:
         """Return the handle of a message that an earlier attempt of the receiver sent; else None."""
         answers = self.running.answers
         if submission.message is None or answers is None:

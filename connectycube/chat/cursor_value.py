@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from attrs import frozen
 
@@ -42,7 +41,7 @@ class CursorValue:
         """The user to whom it belongs: the application, the id and the host."""
         return self.app_id, self.user_id, self.chat_host
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the mapping that is saved."""
         return {
             "schema": _SCHEMA,
@@ -83,7 +82,7 @@ def value_of(data: object) -> CursorValue:
     )
 
 
-def _text(data: Mapping[Any, Any], name: str) -> str:
+def _text(data: Mapping[object, object], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str):
         raise ValueError(f"{name} is {_shown(value)}, and no text")
@@ -107,7 +106,7 @@ def _time_or_none(name: str, value: object) -> float | None:
     return None if value is None else _time(name, value)
 
 
-def _entries(name: str, value: object, size: int) -> list[Sequence[Any]]:
+def _entries(name: str, value: object, size: int) -> list[Sequence[object]]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{name} is {_shown(value)}, and no list")
     for entry in value:
@@ -116,7 +115,7 @@ def _entries(name: str, value: object, size: int) -> list[Sequence[Any]]:
     return list(value)
 
 
-def _key(name: str, parts: Sequence[Any]) -> Key:
+def _key(name: str, parts: Sequence[object]) -> Key:
     conversation, sender, message_id = parts
     if not isinstance(conversation, str) or not isinstance(message_id, str):
         raise ValueError(f"{name} has {_shown(list(parts))}, and no key of a message")
@@ -128,7 +127,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _newest(entries: list[list[Any]], most: int) -> list[list[Any]]:
+def _newest(entries: list[list[object]], most: int) -> list[list[object]]:
     """Return the last entries that take so many bytes as JSON at most."""
     for number, entry in enumerate(reversed(entries)):
         most -= len(json.dumps(entry)) + 2

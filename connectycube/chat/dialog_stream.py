@@ -41,7 +41,7 @@ class DialogStream(EventStream[Message]):
         timeout: float,
         limits: Limits,
         waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
-        forget: Callable[[EventStream[Any]], None],
+        forget: Callable[[EventStream[object]], None],
     ) -> None:
         super().__init__(
             f"dialog {dialog.dialog.id or dialog.jid}", timeout, limits, waiting, forget

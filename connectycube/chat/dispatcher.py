@@ -27,7 +27,7 @@ from .workers import Workers, workers_of_process
 
 __all__ = ["Again", "Dispatcher", "Task", "new_task"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _RAISED = object()
 
@@ -98,7 +98,8 @@ class Dispatcher:
         self.handle: Callable[[Delivery], Again | None]
         """Runs the deliveries that were queued without a task."""
         if isinstance(workers, Workers):
-            self.workers, self.most = workers, workers.most_for_one
+            self.workers: Workers = workers
+            self.most: int = workers.most_for_one
         else:
             self.workers, self.most = workers_of_process(), workers
         self.workers.attach()
@@ -126,13 +127,13 @@ class Dispatcher:
         self._at_work: set[int] = set()
         self._stopping = True
         self._was_full = False
-        self.queued = 0
+        self.queued: int = 0
         """The number of queued tasks that count towards the bounds."""
-        self.queued_bytes = 0
-        self.events = 0
+        self.queued_bytes: int = 0
+        self.events: int = 0
         """The number of queued events, whether they count towards the bounds or not."""
-        self.event_bytes = 0
-        self.merged = 0
+        self.event_bytes: int = 0
+        self.merged: int = 0
         """The number of events that were merged or dropped because the queue was full."""
         self.receivers: dict[int, tuple[str, str, float]] = {}
         """The receivers that run now, by thread identifier: name, signal, and when it began (monotonic)."""

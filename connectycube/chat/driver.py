@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import getpid
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any, TypeVar, cast
+from typing import cast
 
 from attrs import evolve
 
@@ -25,7 +25,7 @@ from .._forks import check_fork
 from .._network import Network
 from .._secrets import clear_locals
 from .._threads import uninterrupted
-from ..config import Config
+from ..config import Config, Timeouts
 from ..errors import (
     CallbackContextError,
     ChatAuthenticationError,
@@ -44,8 +44,8 @@ from .connection_thread import Run, Step, Waking, run_connection
 from .credentials import SessionCredentials, plan_attempt, renewed
 from .cursor_mode import durability_of
 from .dispatcher import Dispatcher
-from .durable.mode import SavedState
-from .event_stream import EventStream
+from .durable.mode import NewHandle, SavedState
+from .event_stream import Stream
 from .history_reader import Answer, History, HistoryReader
 from .ids import new_id
 from .lease.exclusive import Exclusive
@@ -61,7 +61,7 @@ from .protocol.events import Credentials
 from .protocol.states import READY_STATES
 from .protocol.timers import earlier
 from .receivers import Receivers
-from .requester import Requester
+from .requester import Ask, Request, Requester, Result
 from .send_handle import handles_for
 from .sender import Sender
 from .shared import Shared
@@ -72,10 +72,7 @@ from .uwsgi import warn_about_uwsgi
 
 __all__ = ["Driver"]
 
-logger = logging.getLogger("connectycube.chat")
-
-Stream = TypeVar("Stream", bound=EventStream[Any])
-
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 _BOTH = EVENT_READ | EVENT_WRITE
 
 
@@ -101,10 +98,10 @@ class Driver:
         self._shared = shared
         self.name = name
         """The name of the connection; the names of its threads begin with it."""
-        self.timeouts = config.timeouts
+        self.timeouts: Timeouts = config.timeouts
         self.receivers = receivers
         self._history = history
-        self.has_history = config.fill_gaps and history is not None
+        self.has_history: bool = config.fill_gaps and history is not None
         """Whether gaps are filled from history."""
         self._beginnings = Beginnings(config, name, history)
         self._check_open = check_open or (lambda: None)
@@ -116,11 +113,10 @@ class Driver:
         """Create all objects that a forked child must not share with its parent."""
         self._process = getpid()
         self._kind_of_lock: type = type(threading.Lock())
-        observer = self._config.observer
-        self.notes = ObservedMutex(observer, self.receivers.chat) if observer is not None else None
+        self.notes: ObservedMutex | None = ObservedMutex.of(self._config, self.receivers.chat)
         self._mutex = cast("threading.Lock", self.notes or threading.Lock())
         self._changed = Changed(self._mutex)
-        self.core = Core(
+        self.core: Core = Core(
             self._config,
             new_id=new_id,
             random=random.random,
@@ -129,11 +125,13 @@ class Driver:
         )
         shared, limits = self._shared, self._config.limits
         workers = self._config.workers if shared is None else shared.workers
-        self.dispatcher = Dispatcher(self.name, workers, limits, self._drained, self._leave_in_file)
-        self.history_reader = HistoryReader(
+        self.dispatcher: Dispatcher = Dispatcher(
+            self.name, workers, limits, self._drained, self._leave_in_file
+        )
+        self.history_reader: HistoryReader = HistoryReader(
             self._config, self.name, self._history, self.dispatcher, self._tell
         )
-        self.new_handle = handles_for(self._config, self.holding_link, self.receivers)
+        self.new_handle: NewHandle = handles_for(self._config, self.holding_link, self.receivers)
         service_time, warn = self.history_reader.service_time, self.dispatcher.warn
         arguments = (self._history, service_time, self.new_handle, self._fail, warn)
         self._durability = durability_of(self._config, self.name, *arguments)
@@ -151,7 +149,9 @@ class Driver:
             self._mutex,
             self.notes,
         )
-        self.exclusive = Exclusive(self.name, self._lease_lost, self._drain, lambda: self.is_closed)
+        self.exclusive: Exclusive = Exclusive(
+            self.name, self._lease_lost, self._drain, lambda: self.is_closed
+        )
         self._link: Link | None = None
         # What wakes the thread that makes the steps, and what is joined; one thing if that thread is shared.
         self._waker: Waking | None = None
@@ -163,14 +163,15 @@ class Driver:
         self._session_credentials: SessionCredentials | None = None
         self._sleeps_until: float | None = None  # the deadline that the connection thread knows
         self._ends = 0  # how often the connection has entered CLOSED
-        self.aborted = False
+        self.aborted: bool = False
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
-        self.close_waiters = CloseWaiters()
-        self.sender = Sender(
+        self.close_waiters: CloseWaiters = CloseWaiters()
+        self.sender: Sender = Sender(
             self, self._mutex, self._changed, self.core, self._durability, self._tally.unsettled
         )
         requester = Requester(self, self._mutex)
-        self.request, self.ask = requester.request, requester.ask
+        self.request: Request = requester.request
+        self.ask: Ask = requester.ask
 
     # --- for any thread ---
 
@@ -556,7 +557,7 @@ class Driver:
 
     # --- commands ---
 
-    def command(self, action: Callable[[Core, float], Any]) -> Any:
+    def command(self, action: Callable[[Core, float], Result]) -> Result:
         """Call ``action(core, now)``, which must be short, with the mutex held; return its result."""
         self.check_usable()
         with self._mutex:

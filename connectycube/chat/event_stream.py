@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from .._deadline import Deadline
 from .._forks import check_fork, register_for_fork
@@ -22,7 +22,7 @@ from .protocol.seen_messages import SeenMessages
 from .protocol.stream_management import is_before
 from .signals import Event_co, check_callback
 
-__all__ = ["EventStream", "Streams"]
+__all__ = ["EventStream", "Stream", "Streams"]
 
 
 class EventStream(NotCopied, Generic[Event_co]):
@@ -46,7 +46,7 @@ class EventStream(NotCopied, Generic[Event_co]):
         timeout: float,
         limits: Limits,
         waiting: Callable[[Callable[[], bool]], AbstractContextManager[None]],
-        forget: Callable[[EventStream[Any]], None],
+        forget: Callable[[EventStream[object]], None],
     ) -> None:
         self.signal = signal
         self._timeout = timeout
@@ -182,6 +182,10 @@ class EventStream(NotCopied, Generic[Event_co]):
         self.close()
 
 
+Stream = TypeVar("Stream", bound=EventStream[object])
+"""A class of streams."""
+
+
 class Streams:
     """The open event streams of one connection, fed when an event is queued for the receivers.
 
@@ -193,7 +197,7 @@ class Streams:
     def __init__(self) -> None:
         self.hold: Hold | None = None
         """That of the lease under which events arrive now; None: there is no lease."""
-        self.open: tuple[weakref.ref[EventStream[Any]], ...] = ()
+        self.open: tuple[weakref.ref[EventStream[object]], ...] = ()
         """Refer to all streams; without any, an event of a stanza need not be fed to them."""
         self._lock = threading.Lock()
         self._shown = SeenMessages()
@@ -201,13 +205,13 @@ class Streams:
         self._before: dict[str, int] = {}  # … that of the link before, …
         self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
 
-    def add(self, stream: EventStream[Any]) -> None:
+    def add(self, stream: EventStream[object]) -> None:
         """Feed a stream from now on."""
         with self._lock:
             alive = [ref for ref in self.open if ref() is not None]
             self.open = (*alive, weakref.ref(stream))
 
-    def remove(self, stream: EventStream[Any]) -> None:
+    def remove(self, stream: EventStream[object]) -> None:
         """Feed a stream no longer."""
         with self._lock:
             self.open = tuple(ref for ref in self.open if ref() is not stream)

@@ -10,7 +10,7 @@ from .chat_signals import ChatSignals
 
 __all__ = ["ForkWarning"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 
 class _Owner(Protocol):

@@ -43,7 +43,7 @@ from .protocol.events import CheckStored, FetchGap
 
 __all__ = ["History", "HistoryReader"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 Result = TypeVar("Result")
 

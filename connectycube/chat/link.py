@@ -6,12 +6,12 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .._deadline import Deadline
-from .._dial import Attempt, DialTimeout, Wait, no_address
+from .._dial import Address, Attempt, DialTimeout, Wait, no_address
 from .._network import Network
 from .._os_errors import reason_of
 from .._proxy import Proxy
@@ -299,7 +299,7 @@ class _Opening:
         assert error is not None
         raise error
 
-    def _ways(self, proxy: Proxy | None) -> list[tuple[int, Any, str]]:
+    def _ways(self, proxy: Proxy | None) -> list[tuple[int, Address, str]]:
         """Return each address to connect to, with the host to ask its proxy for."""
         if proxy is None:
             return [(*entry, self._host) for entry in self._resolve(self._host, self._port)]
@@ -312,9 +312,9 @@ class _Opening:
             targets = [str(address[0]) for _, address in self._resolve(self._host, self._port)]
         return [(*hop, target) for hop in hops for target in targets]
 
-    def _resolve(self, host: str, port: int) -> list[tuple[int, Any]]:
+    def _resolve(self, host: str, port: int) -> list[tuple[int, Address]]:
         # On a thread of its own, because getaddrinfo cannot be interrupted.
-        def resolve() -> list[Any]:
+        def resolve() -> Sequence[tuple[int, int, int, str, Address]]:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
         name = f"connectycube-resolve-{host}"
@@ -331,7 +331,7 @@ class _Opening:
         return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
 
     def _try(
-        self, family: int, address: Any, target: str, proxy: Proxy | None, deadline: Deadline
+        self, family: int, address: Address, target: str, proxy: Proxy | None, deadline: Deadline
     ) -> Link:
         """Connect to one address, and put what fails into the words of the tree."""
         attempt = Attempt(
@@ -355,7 +355,7 @@ class _Opening:
         return TlsError(f"{where} ended the TLS handshake: {reason_of(error)}")
 
     def _waiting(self, deadline: Deadline) -> Wait:
-        def wait(sock: Any, *, read: bool, write: bool) -> None:
+        def wait(sock: socket.socket, *, read: bool, write: bool) -> None:
             events = (EVENT_READ if read else 0) | (EVENT_WRITE if write else 0)
             while True:
                 ready = self._waker.wait(deadline.remaining(), sock.fileno(), events)

@@ -21,7 +21,7 @@ class LoginAttempt:
     """
 
     def __init__(self) -> None:
-        self.is_over = False
+        self.is_over: bool = False
         self._failure: BaseException | None = None
         self._gates: list[_thread.LockType] = []  # one for each thread that waits
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..observer import Observer, call_observer
 
+if TYPE_CHECKING:
+    from ..config import Config
+    from .chat_signals import ChatSignals
+
 __all__ = ["ObservedMutex"]
 
-_Note = tuple[str, tuple[Any, ...]]
+_Note = tuple[str, tuple[object, ...]]
 
 
 class ObservedMutex:
@@ -21,14 +25,19 @@ class ObservedMutex:
     the driver has a plain lock, and nothing is noted.
     """
 
-    def __init__(self, observer: Observer, chat: Any) -> None:
+    def __init__(self, observer: Observer, chat: ChatSignals) -> None:
         self._observer = observer
         self._chat = chat
         self._lock = threading.Lock()
         self._notes: list[_Note] = []  # of the thread that holds the lock
         self._local = threading.local()  # ``later``: the notes of a thread that tells them later
 
-    def note(self, method: str, *arguments: Any) -> None:
+    @classmethod
+    def of(cls, config: Config, chat: ChatSignals) -> ObservedMutex | None:
+        """Return a new one if the configuration has an observer, None otherwise."""
+        return None if config.observer is None else cls(config.observer, chat)
+
+    def note(self, method: str, *arguments: object) -> None:
         """Have a method of the observer called with the chat and these arguments, after the release."""
         assert self._lock.locked()
         self._notes.append((method, arguments))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from attrs import evolve
 
@@ -109,7 +109,7 @@ def system_message(
     addresses: Addresses,
     peer_id: int,
     sender_id: int | None,
-    custom: Mapping[str, Any],
+    custom: Mapping[str, object],
     body: str | None,
 ) -> Outgoing[SystemMessage]:
     """Return a system message to a user."""

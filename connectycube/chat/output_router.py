@@ -33,12 +33,12 @@ from .protocol.events import (
 from .protocol.iq import Answer
 from .protocol.states import READY_STATES
 from .receivers import Receivers
-from .send_handle import DoneCallback, SendHandle
+from .send_handle import AnyHandle, DoneCallback
 from .tally import Tally
 
 __all__ = ["OutputRouter"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _NO_ENTRIES: Mapping[Delivery, InboxEntry] = {}
 
@@ -83,7 +83,7 @@ class OutputRouter:
         # By conversation: the number of the last event that was queued before it was left in the file.
         self._queued_to: dict[str, int] = {}
         self._now = 0.0  # when these outputs are routed: one number for all their tasks
-        self.streams = Streams()
+        self.streams: Streams = Streams()
         self._routes: Mapping[type, Callable[[Core, Any], None]] = {
             OutcomeKnown: self._settle,
             EchoReceived: self._note_echo,
@@ -201,7 +201,7 @@ class OutputRouter:
 
     def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
         # Threads that wait for the handle wake at once; callbacks are user code, so they go to a worker.
-        handle: SendHandle[Any] = outcome.submission.waiter
+        handle: AnyHandle = outcome.submission.waiter
         self._tally.unsettled.discard(handle)
         if outcome.error is None:
             self._tally.sent += 1
@@ -394,9 +394,7 @@ class OutputRouter:
         self._queue_read_back(entry.key[0])
         return True
 
-    def _queue_callback(
-        self, handle: SendHandle[Any], callback: DoneCallback, queue_key: str
-    ) -> None:
+    def _queue_callback(self, handle: AnyHandle, callback: DoneCallback, queue_key: str) -> None:
         def run() -> None:
             name, began = name_of(callback), time.monotonic()
             outer = self._dispatcher.receiver_began(name, "add_done_callback")

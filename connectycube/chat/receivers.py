@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
 
@@ -20,7 +20,7 @@ from ..config import Config, Handling
 from ..errors import DurableStoreError, NotConnectedError, NotHandledError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
 from ..observer import call_observer
-from .answers import Answers, InboxEntry
+from .answers import Answers, InboxEntry, Running
 from .chat_signals import ChatSignals
 from .dispatcher import Again, Dispatcher
 from .protocol.decoding import Delivery
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from .cursor_mode import CursorMode
     from .durable.mode import Durability
     from .lease.hold import Hold
+    from .send_handle import AnyHandle, DoneCallback
     from .tally import Tally
 
 __all__ = ["Receivers"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _LAST = frozenset({"callback_failed", "receiver_gave_up"})
 """Signals about failures: a failure of their receivers is only logged."""
@@ -122,7 +123,7 @@ class Receivers:
         self._connection = connection
         self._dispatcher = dispatcher
         self._durability = durability
-        self.running = durability.running
+        self.running: Running = durability.running
         self.hold = None
         dispatcher.handle = self.handle
 
@@ -197,7 +198,7 @@ class Receivers:
         if failure.signal not in _LAST:
             self._tell("callback_failed", failure)
 
-    def call_back(self, callback: Callable[[Any], object], handle: Any) -> None:
+    def call_back(self, callback: DoneCallback, handle: AnyHandle) -> None:
         """Call a done-callback, inside the context managers of ``chat.around``."""
         name = name_of(callback)
         self._call_inside(lambda: callback(handle), None, handle, name)
@@ -247,7 +248,7 @@ class Receivers:
         return None
 
     def _call_inside(
-        self, call: Callable[[], object], signal: str | None, event: Any, receiver: str
+        self, call: Callable[[], object], signal: str | None, event: object, receiver: str
     ) -> None:
         """Make a call inside the context managers of ``chat.around``, and tell the observer."""
         observer, what = self._observer, (self.chat, signal, event, receiver)
@@ -263,7 +264,7 @@ class Receivers:
         call_observer(observer, "receiver_ended", *what, None)
 
     def _call_managed(
-        self, call: Callable[[], object], what: tuple[Any, str | None, Any, str]
+        self, call: Callable[[], object], what: tuple[ChatSignals, str | None, object, str]
     ) -> None:
         with ExitStack() as stack:
             for manager in self.chat._managers:
@@ -376,7 +377,7 @@ class Receivers:
         self._tally.gave_up()
         self._tell("receiver_gave_up", gave_up)
 
-    def _tell(self, signal: str, event: Any) -> None:
+    def _tell(self, signal: str, event: object) -> None:
         delivery, running = Delivery(signal=signal, event=event), self.running
         self._connection.show(delivery)
         # A done-callback that fails inside a receiver is told of in the same thread.

@@ -7,16 +7,25 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from .._deadline import Deadline
 from ..errors import ChatTimeoutError
 from .protocol.core import Core
 from .protocol.iq import Answer
+from .protocol.nodes import Node
 from .protocol.session import Session
 from .sender import Sender
 
-__all__ = ["Requester"]
+__all__ = ["Ask", "Request", "Requester", "Result", "Start"]
+
+Result = TypeVar("Result")
+"""What a command returns."""
+
+Start = Callable[[Session, object], Callable[[], None]]
+"""``start(session, waiter)`` starts a request, and returns a function that cancels it."""
+Ask = Callable[[Start, Deadline], "Node | None"]
+Request = Callable[[str, "str | None", str, Deadline], Node]
 
 
 class Connection(Protocol):
@@ -42,7 +51,7 @@ class _Waiter:
         self._core = core  # the same one at the end, also if the process forks during the wait
         # It wakes the thread with one lock, a Future with six. Looked up here: gevent may replace the class
         # later than this module is imported.
-        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._is_waiting = True
         core.hold_link(time.monotonic())
 
@@ -57,7 +66,7 @@ class _Waiter:
             self._is_waiting = False
             self._core.release_link()
 
-    def get(self, seconds: float | None) -> Any:
+    def get(self, seconds: float | None) -> Answer | None:
         """Wait for the answer and return it; None if there was none in time."""
         try:
             return self._answers.get(timeout=seconds)
@@ -72,17 +81,17 @@ class Requester:
         self._driver = driver
         self._mutex = mutex
 
-    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Any:
+    def request(self, kind: str, to: str | None, payload: str, deadline: Deadline) -> Node:
         """Send an IQ once ready and return the answer's Node, or raise the answer's error."""
 
         def start(session: Session, waiter: object) -> Callable[[], None]:
             return partial(session.forget_request, session.request(kind, to, payload, waiter))
 
-        return self.ask(start, deadline)
+        answer = self.ask(start, deadline)
+        assert answer is not None  # only rooms answer without a Node
+        return answer
 
-    def ask(
-        self, start: Callable[[Session, object], Callable[[], None]], deadline: Deadline
-    ) -> Any:
+    def ask(self, start: Start, deadline: Deadline) -> Node | None:
         """Start a request of the session once ready; return the answer's Node, or raise the answer's error.
 
         ``start(session, waiter)`` returns a function that cancels the request. The waiter gets the answer.

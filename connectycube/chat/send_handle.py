@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import AbstractContextManager, suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .._checks import name_of
 from .._deadline import Deadline
@@ -18,12 +18,14 @@ from ..models import CallbackFailure, Message
 from .shutdown import caused_by_exit
 from .signals import check_callback
 
-__all__ = ["SendHandle", "handles_for"]
+__all__ = ["AnyHandle", "SendHandle", "handles_for"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
-DoneCallback = Callable[["SendHandle[Any]"], object]
 Sent = TypeVar("Sent")
+AnyHandle: TypeAlias = "SendHandle[Any]"
+"""The handle of a message or of a system message."""
+DoneCallback = Callable[["AnyHandle"], object]
 
 _OF_FUTURE = frozenset(vars(Future()))
 _MADE = "_made"
@@ -32,7 +34,7 @@ _MADE = "_made"
 class Callbacks(Protocol):
     """What calls done-callbacks, and reports their errors."""
 
-    def call_back(self, callback: DoneCallback, handle: SendHandle[Any]) -> None: ...
+    def call_back(self, callback: DoneCallback, handle: AnyHandle) -> None: ...
     def report(self, failure: CallbackFailure) -> None: ...
 
 
@@ -76,8 +78,8 @@ class SendHandle(NotCopied, Future[Sent]):
         holding_link: Callable[[], AbstractContextManager[None]],
         receivers: Callbacks | None = None,
     ) -> None:
-        self.id = id
-        self.message = message
+        self.id: str = id
+        self.message: Sent = message
         self.server_copy: Message | None = None
         self._default_timeout = default_timeout
         self._holding_link = holding_link
@@ -246,7 +248,7 @@ def handles_for(
     config: Config,
     holding_link: Callable[[], AbstractContextManager[None]],
     receivers: Callbacks,
-) -> Callable[[str, Any], SendHandle[Any]]:
+) -> Callable[[str, Message], SendHandle[Message]]:
     """Return a function that makes the handle of a message, from its id and the message."""
     timeout = config.timeouts.acknowledgement
     return lambda own_id, message: SendHandle(own_id, message, timeout, holding_link, receivers)

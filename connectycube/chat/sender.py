@@ -18,7 +18,7 @@ from .observed_mutex import ObservedMutex
 from .protocol.core import Core
 from .protocol.outbox import Submission
 from .protocol.session import Session
-from .send_handle import SendHandle
+from .send_handle import AnyHandle, SendHandle
 
 __all__ = ["Sender"]
 
@@ -32,7 +32,7 @@ class Connection(Protocol):
 
     exclusive: Exclusive
     notes: ObservedMutex | None
-    new_handle: Callable[[str, Any], SendHandle[Any]]
+    new_handle: Callable[[str, Any], AnyHandle]
 
     @property
     def timeouts(self) -> Timeouts: ...
@@ -57,7 +57,7 @@ class Sender:
         changed: threading.Condition,
         core: Core,
         durability: Durability | CursorMode,
-        unsettled: set[SendHandle[Any]],
+        unsettled: set[AnyHandle],
     ) -> None:
         self._driver = driver
         self._mutex = mutex
@@ -67,14 +67,14 @@ class Sender:
         # A file is asked with the mutex held.
         self._finds_stored = isinstance(durability, CursorMode)
         self._unsettled = unsettled
-        self.message_id = durability.message_id
+        self.message_id: Callable[[str], str] = durability.message_id
         """``message_id(recipient)`` returns the id for a new message to a bare JID."""
         # The message of each thread that waits for the mutex to send it. The thread before it leaves its
         # bytes to it: one write, and one record of TLS, takes the messages of all threads that came together.
         self._arriving: set[Submission] = set()
         # Whether a message whose bytes were left needs an earlier wake-up of the connection thread.
         self._is_due_sooner = False
-        self.waiting = 0
+        self.waiting: int = 0
         """The number of threads that wait for room."""
 
     def submit(
@@ -140,7 +140,7 @@ class Sender:
         finally:
             self.waiting -= 1
 
-    def _submit_if_room(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+    def _submit_if_room(self, submission: Submission, data: bytes) -> AnyHandle | None:
         arriving, is_over = self._arriving, False
         try:
             arriving.add(submission)
@@ -167,7 +167,7 @@ class Sender:
                 arriving.discard(submission)
                 self._driver.wake()
 
-    def _put(self, submission: Submission, data: bytes) -> SendHandle[Any] | None:
+    def _put(self, submission: Submission, data: bytes) -> AnyHandle | None:
         """Put a message into the outbound buffer; return its handle, or None if there is no room."""
         if self._driver.exclusive.hold is not None:
             self._check_lease()
@@ -183,7 +183,7 @@ class Sender:
         self._durability.accept(submission, data)
         if session.submit(submission, data, time.monotonic()):
             self._is_due_sooner = True
-        handle: SendHandle[Any] = submission.waiter
+        handle: AnyHandle = submission.waiter
         self._unsettled.add(handle)
         if self._driver.notes is not None:
             self._driver.notes.note("message_submitted", handle)

@@ -20,7 +20,7 @@ from .link import Waker
 
 __all__ = ["Place", "SharedReader", "runs_here"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _LONGEST_WAIT = 3_600.0  # seconds; epoll takes no more than 2^31 milliseconds
 
@@ -46,7 +46,7 @@ class Place:
         """What the selector waits for on the descriptor."""
         self.due: float | None = None
         """The earliest moment at which the reader will look at it, as far as one is set."""
-        self.over = threading.Event()
+        self.over: threading.Event = threading.Event()
 
     def wake(self) -> None:
         """Have the next step made soon; may be called from any thread, with the driver's mutex held."""

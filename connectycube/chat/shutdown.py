@@ -41,7 +41,7 @@ __all__ = [
     "wait_until_closed",
 ]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _STOP_INTERVAL = 0.1  # seconds between two looks at the event that ends a wait
 _UNHANDLED = {getattr(signal, name) for name in ("SIGKILL", "SIGSTOP") if hasattr(signal, name)}

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any
 
 from attrs import asdict, frozen
 
@@ -18,7 +17,7 @@ from .durable.mode import Durability
 from .protocol.core import Core
 from .protocol.decoding import MESSAGE_SIGNALS, Delivery
 from .protocol.states import READY_STATES
-from .send_handle import SendHandle
+from .send_handle import AnyHandle
 
 __all__ = ["Return", "Tally"]
 
@@ -59,9 +58,13 @@ class Tally:
         self._why_lost: Exception | None = None
         self._last_reason: Exception | None = None
         self._lock = threading.Lock()
-        self.received = self.recovered = self.redelivered = 0
-        self.sent = self.failed = self.unknown = 0
-        self.unsettled: set[SendHandle[Any]] = set()
+        self.received: int = 0
+        self.recovered: int = 0
+        self.redelivered: int = 0
+        self.sent: int = 0
+        self.failed: int = 0
+        self.unknown: int = 0
+        self.unsettled: set[AnyHandle] = set()
         """The handles of the messages without an outcome."""
         self._given_up = self._reconnects = self._resumed = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["warn_about_uwsgi"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _HARMLESS = ("py-call-uwsgi-fork-hooks", "py-call-osafterfork", "lazy-apps", "lazy")
 """With one of these options a connection in the master does no harm to the workers."""

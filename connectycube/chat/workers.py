@@ -61,7 +61,7 @@ class Workers:
 
     def _begin(self) -> None:
         self._process = getpid()
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._ended = Changed(self.lock)
         self.turns: deque[_Dispatcher] = deque()
         """The dispatchers whose next task may begin; one that may begin two is behind the others again."""

@@ -63,8 +63,8 @@ class Profiles:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or _own_folder()
-        self.path = self.folder / "profiles.json"
+        self.folder: Path = folder or _own_folder()
+        self.path: Path = self.folder / "profiles.json"
 
     @property
     def current(self) -> str:

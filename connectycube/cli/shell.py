@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 from attrs import define
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from .profiles import Profiles
 
 __all__ = ["ProfileName", "Shell", "command", "group", "pass_shell", "root", "run"]
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 @define
@@ -70,7 +75,12 @@ class Shell:
             yield client
 
 
-pass_shell = click.make_pass_decorator(Shell, ensure=True)
+_pass_shell = click.make_pass_decorator(Shell, ensure=True)
+
+
+def pass_shell(function: Callable[Concatenate[Shell, _P], _R]) -> Callable[_P, _R]:
+    """Let a command take the Shell as its first argument."""
+    return _pass_shell(function)
 
 
 # --- the options in common ----------------------------------------------------------------------------
@@ -181,7 +191,7 @@ class Group(_WithCommonOptions, click.Group):
         later: Commands that are made when they are called, by their names.
     """
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
     def __init__(
         self,
@@ -190,7 +200,7 @@ class Group(_WithCommonOptions, click.Group):
         **more: Any,
     ) -> None:
         super().__init__(*words, **more)
-        self.later = dict(later or {})
+        self.later: dict[str, Callable[[], click.Command]] = dict(later or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of its commands."""
@@ -218,8 +228,6 @@ class Group(_WithCommonOptions, click.Group):
 
 
 Group.group_class = Group
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:
@@ -273,7 +281,7 @@ class _Plain(click.Command):
         return [option for option in options if option.value.startswith(incomplete)]
 
 
-root = Group(
+root: Group = Group(
     "connectycube",
     help="ConnectyCube chat, on the command line.",
     later={name: partial(_found, name, entry) for name, entry in COMMANDS.items()},

@@ -13,16 +13,17 @@ try:
     from .control.exchanges import Exchange, Exchanges
     from .control.faults import Fault, Faults
     from .control.loader import LoadReport
+    from .control.seeder import UserFields
     from .coverage import Entry, coverage, coverage_text
     from .domain.identity_endpoint import HttpIdentityProvider
     from .emulator import Emulator
-    from .settings import SWITCHES
+    from .settings import SWITCHES, SwitchValues
     from .switches import Switch
-except ModuleNotFoundError as error:
-    if error.name not in ("aiohttp", "trustme"):
+except ModuleNotFoundError as _error:
+    if _error.name not in ("aiohttp", "trustme"):
         raise
     raise ModuleNotFoundError(
-        f"{error.name} is missing: pip install 'connectycube[emulator]'", name=error.name
+        f"{_error.name} is missing: pip install 'connectycube[emulator]'", name=_error.name
     ) from None
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "HttpIdentityProvider",
     "LoadReport",
     "Switch",
+    "SwitchValues",
+    "UserFields",
     "coverage",
     "coverage_text",
     "export_lines",

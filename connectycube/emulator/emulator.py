@@ -36,7 +36,12 @@ from .service import Running, Service
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from connectycube.config import Config
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+    from connectycube.config import Config, ConfigFields
+
+    from .control.seeder import UserFields
+    from .settings import SwitchValues
 
 __all__ = ["Emulator"]
 
@@ -112,7 +117,7 @@ class Emulator:
         allow_origins: Iterable[str] = (),
         data: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
-        **behaviour: Any,
+        **behaviour: Unpack[SwitchValues],
     ) -> None:
         self._settings = Settings(
             app_id=app_id,
@@ -356,7 +361,7 @@ class Emulator:
             raise RuntimeError("the emulator has not been started")
         return os.path.join(self._directory, "ca.pem")
 
-    def config(self, **overrides: Any) -> Config:
+    def config(self, **overrides: Unpack[ConfigFields]) -> Config:
         """Return a Config for clients of this emulator; they verify its certificate.
 
         Args:
@@ -420,7 +425,7 @@ class Emulator:
         """The value of each switch by name."""
         return self._settings.switches()
 
-    def set_switches(self, **values: Any) -> None:
+    def set_switches(self, **values: Unpack[SwitchValues]) -> None:
         """Set switches, all or none, also while the emulator runs; ``reset()`` takes it back.
 
         A connection keeps the bounds of stanzas and of unsent data that were set when it began.
@@ -468,7 +473,7 @@ class Emulator:
             self._call(lambda service: service.advance(seconds))
 
     @confined
-    def add_user(self, login: str, password: str, **fields: Any) -> int:
+    def add_user(self, login: str, password: str, **fields: Unpack[UserFields]) -> int:
         """Add a user.
 
         Args:

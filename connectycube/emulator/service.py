@@ -87,9 +87,9 @@ class Service:
         self._data = data
         self._faults = faults
         self._exchanges = exchanges
-        self.timers = Timers(loop, clock)
+        self.timers: Timers = Timers(loop, clock)
         path = os.path.join(data, DATABASE)
-        self.store = Store(path if persistent else ":memory:", settings.state_bytes)
+        self.store: Store = Store(path if persistent else ":memory:", settings.state_bytes)
         faults.user_with_login = self._user_with_login
         try:
             self._make_parts()
@@ -100,7 +100,7 @@ class Service:
             self.store.close()
             raise
         changes = Changes(self.store.database)
-        self.feed = Feed(control[0].emulator, changes, lambda: self.inspector)
+        self.feed: Feed = Feed(control[0].emulator, changes, lambda: self.inspector)
         bounds = Bounds(most_connections(settings.connections), lambda: settings.handshake_seconds)
         self._rest = [
             HttpServer(
@@ -129,8 +129,8 @@ class Service:
             )
             for tls in (None, context)
         ]
-        self.tcp = TcpServer(self.chat_server, context, bounds)
-        self.websocket = WebSocketServer(self.chat_server, access, bounds)
+        self.tcp: TcpServer = TcpServer(self.chat_server, context, bounds)
+        self.websocket: WebSocketServer = WebSocketServer(self.chat_server, access, bounds)
         self._servers: dict[str, Listener | TcpServer] = {
             "api": self._rest[0],
             "chat": self.tcp,
@@ -145,13 +145,13 @@ class Service:
     def _make_parts(self) -> None:
         settings, clock, database = self._settings, self._clock, self.store.database
         _check_application(database, settings)
-        self.pushes = Pushes(database, clock)
-        self.accounts = Accounts(self.store, settings, clock)
-        self.sessions = RestSessions(self.store, settings, clock, self.accounts)
-        self.conversations = Conversations(self.store, settings, clock)
-        self.seeder = Seeder(self.accounts, self.conversations)
-        self.inspector = Inspector(self.accounts, self.conversations)
-        self.hub = Hub(
+        self.pushes: Pushes = Pushes(database, clock)
+        self.accounts: Accounts = Accounts(self.store, settings, clock)
+        self.sessions: RestSessions = RestSessions(self.store, settings, clock, self.accounts)
+        self.conversations: Conversations = Conversations(self.store, settings, clock)
+        self.seeder: Seeder = Seeder(self.accounts, self.conversations)
+        self.inspector: Inspector = Inspector(self.accounts, self.conversations)
+        self.hub: Hub = Hub(
             settings,
             clock,
             self.store,
@@ -162,12 +162,12 @@ class Service:
             self._faults,
             self._exchanges,
         )
-        self.chat_server = ChatServer(self.hub)
-        self.bucket = Bucket(
+        self.chat_server: ChatServer = ChatServer(self.hub)
+        self.bucket: Bucket = Bucket(
             os.path.join(self._data, BUCKET), clock, database, lambda: settings.files_bytes
         )
         address_book = AddressBook(database)
-        self.api = Api(
+        self.api: Api = Api(
             store=self.store,
             accounts=self.accounts,
             sessions=self.sessions,
@@ -319,7 +319,7 @@ class Running:
         self._thread.start()
         try:
             start = asyncio.run_coroutine_threadsafe(self._service.start(host, ports), self._loop)
-            self.ports = start.result(_START_SECONDS)
+            self.ports: Ports = start.result(_START_SECONDS)
         except BaseException:
             self.stop()
             raise

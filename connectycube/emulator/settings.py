@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from attrs import Attribute, define, evolve, field, fields
 
@@ -14,7 +14,41 @@ from .domain.identities import IdentityProvider, SocialIdentity, check_provider,
 from .domain.identity_endpoint import HttpIdentityProvider
 from .switches import COUNT, FLAG, NAMES, SECONDS, Form, Switch, function, one_of, switch
 
-__all__ = ["SWITCHES", "Settings"]
+__all__ = ["SWITCHES", "Settings", "SwitchValues"]
+
+
+class SwitchValues(TypedDict, total=False):
+    """The switches of :class:`Settings`, as keyword arguments of functions that take them."""
+
+    require_signature: bool
+    timestamp_seconds: float
+    create_users_on_login: bool
+    dialog_extensions: Sequence[str] | None
+    list_users_v1: bool
+    social_identity: SocialIdentity | None
+    identity_provider: IdentityProvider | HttpIdentityProvider | None
+    offline_messages: bool
+    edits_change_history: bool
+    deletions_change_history: bool
+    join_required: bool
+    room_echo: bool
+    room_subject: bool
+    repeated_message: str
+    handled_in_failed: bool
+    session_seconds: float
+    guest_seconds: float
+    resume_seconds: float
+    stanza_bytes: int
+    stanza_depth: int
+    body_bytes: int
+    unsent_bytes: int
+    unacknowledged_stanzas: int
+    unacknowledged_bytes: int
+    unacknowledged_overflow: str
+    handshake_seconds: float
+    state_bytes: int
+    files_bytes: int
+    connections: int
 
 
 @define(kw_only=True)

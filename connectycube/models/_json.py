@@ -135,7 +135,7 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     )
     if keeps_odd:
         lines.append("odd = None")
-    for number, entry in enumerate(attrs.fields(cls)):
+    for number, entry in enumerate(attrs.fields(cast("type[attrs.AttrsInstance]", cls))):
         names[f"default{number}"] = entry.default
         if "wire" in entry.metadata:
             wires.add(entry.metadata["wire"])
@@ -160,7 +160,7 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     return made
 
 
-def maker_of(cls: type[Any], *fields: str) -> Callable[..., Any]:
+def maker_of(cls: type[Model], *fields: str) -> Callable[..., Model]:
     """Make a function that builds a ``cls`` from the values of ``fields``, in this order, by position.
 
     The other fields get their defaults. It is for what arrives by the thousand, as the initializer of a class
@@ -169,14 +169,14 @@ def maker_of(cls: type[Any], *fields: str) -> Callable[..., Any]:
     """
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
     lines = ["made = new(thawed)"]
-    for number, entry in enumerate(attrs.fields(cls)):
+    for number, entry in enumerate(attrs.fields(cast("type[attrs.AttrsInstance]", cls))):
         assert entry.name in fields or not hasattr(entry.default, "factory")
         names[f"default{number}"] = entry.default
         value = entry.name if entry.name in fields else f"default{number}"
         lines.append(f"made.{entry.name} = {value}")
     body = [*lines, "made.__class__ = cls", "return made"]
     exec("\n    ".join([f"def maker({', '.join(fields)}):", *body]), names)
-    made: Callable[..., Any] = names["maker"]
+    made: Callable[..., Model] = names["maker"]
     return made
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -45,7 +46,7 @@ class ChatState(enum.Enum):
     """
 
     # That of Enum is a function in Python, and each message asks whether the state is ready.
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     IDLE = "idle"
     CONNECTING = "connecting"

@@ -207,7 +207,7 @@ class Api:
         path: Sequence[str],
         *,
         query: Query = (),
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, object] | None = None,
         headers: Mapping[str, str | Secret] | None = None,
         timeout: float | CallDeadline | None = None,
         session: Need = "needed",
@@ -548,7 +548,7 @@ def _check_header(name: str, value: str | Secret) -> None:
         raise ArgumentValueError(f"{name} {_NO_HEADER}")
 
 
-def _encoded(body: Mapping[str, Any]) -> bytes:
+def _encoded(body: Mapping[str, object]) -> bytes:
     return json.dumps(
         body, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=Secret.open
     ).encode()

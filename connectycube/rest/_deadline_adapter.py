@@ -31,7 +31,7 @@ from urllib3.exceptions import ProtocolError
 from urllib3.util.wait import wait_for_read, wait_for_write
 
 from .._deadline import Deadline
-from .._dial import Attempt, Wait, no_address
+from .._dial import Address, Attempt, Wait, no_address
 from .._network import Network
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
@@ -57,8 +57,8 @@ class CallDeadline(Deadline):
 
     def __init__(self, seconds: float, *, silence: float | None = None) -> None:
         super().__init__(seconds)
-        self.seconds = seconds
-        self.silence = seconds if silence is None else silence
+        self.seconds: float = seconds
+        self.silence: float = seconds if silence is None else silence
 
     def step(self) -> float:
         """Return how many seconds the next wait for the network may take.
@@ -155,7 +155,7 @@ def close_inherited_sockets() -> None:
             os.close(descriptor)
 
 
-_Address = tuple[int, Any]
+_Address = tuple[int, Address]
 """The family of an address, and what ``connect`` takes."""
 
 
@@ -231,7 +231,7 @@ class _DeadlineConnection:
         """Return the name that the server's certificate must have; None without TLS."""
         return None
 
-    def _ways(self, proxy: Proxy | None) -> list[tuple[int, Any, str]]:
+    def _ways(self, proxy: Proxy | None) -> list[tuple[int, Address, str]]:
         """Return each address to connect to, with the host to ask its proxy for."""
         if proxy is None:
             return [(*entry, self.host) for entry in _addresses(self.host, self.port)]

@@ -166,7 +166,7 @@ class Response:
         self,
         status: int = 200,
         *,
-        json: Any = None,
+        json: object = None,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         request: Request | None = None,
@@ -203,7 +203,7 @@ class Response:
         return self._data
 
 
-def _json_bytes(value: Any) -> bytes:
+def _json_bytes(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 

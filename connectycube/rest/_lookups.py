@@ -11,10 +11,13 @@ from typing import TypedDict
 
 from ..models import DialogRef, DialogType, Message, User
 
-__all__ = ["DialogLookups", "MessageLookups", "UserLookups"]
+__all__ = ["DialogLookups", "MessageLookups", "RecordLookup", "UserLookups"]
 
 SomeTime = float | datetime
 """Unix seconds, or an aware datetime."""
+
+RecordLookup = str | float | bool | datetime | Iterable[str | float | bool | datetime]
+"""What a field of a custom object is compared with: its type is known to the application alone."""
 
 
 class DialogLookups(TypedDict, total=False):

@@ -195,7 +195,7 @@ class QuerySchema:
         self._check_primary(lookups)
         return pairs
 
-    def criteria(self, lookups: Mapping[str, object]) -> dict[str, Any]:
+    def criteria(self, lookups: Mapping[str, object]) -> dict[str, object]:
         """Return the look-ups as the JSON object of a call that takes criteria in its body.
 
         Raises:

@@ -53,7 +53,7 @@ class _HasId(Protocol):
 
 Item = TypeVar("Item")
 Record = TypeVar("Record", bound=_HasId)
-Reader = Callable[[dict[str, Any]], Item]
+Reader = Callable[[dict[str, object]], Item]
 
 _NAMES_OF_WORDS = ("errors", "error", "message")
 _NAMES_OF_REFUSALS = frozenset((*_NAMES_OF_WORDS, "success"))
@@ -118,7 +118,7 @@ def check_response(response: Response, secrets: Collection[Secret] = ()) -> Resp
     raise failure
 
 
-def read_object(response: Response) -> dict[str, Any]:
+def read_object(response: Response) -> dict[str, object]:
     """Return the response's JSON object.
 
     Raises:
@@ -155,12 +155,13 @@ def read_page(response: Response, read: Reader[Item], name: str = "items") -> Pa
         UnexpectedResponseError: There is no list of items. An empty page would say that nothing was found.
     """
     data = read_object(response)
-    if not isinstance(data.get(name), list):
-        shape = _shape(data.get(name))
-        del data  # it may repeat a secret
+    items = data.get(name)
+    if not isinstance(items, list):
+        shape = _shape(items)
+        del data, items  # it may repeat a secret
         raise unexpected(response, f"a list of items was expected, not {shape}")
     return models.Page(
-        items=tuple([read(item) for item in data[name] if isinstance(item, dict)]),
+        items=tuple([read(item) for item in items if isinstance(item, dict)]),
         total_entries=as_int(data.get("total_entries")),
         skip=_skipped(data),
         limit=as_int(data.get("limit", data.get("per_page"))),
@@ -215,7 +216,7 @@ def _method_and_url(response: Response) -> tuple[str, str]:
     return ("", "") if request is None else (request.method, redact_url(request.url))
 
 
-def _skipped(data: Mapping[str, Any]) -> int | None:
+def _skipped(data: Mapping[str, object]) -> int | None:
     """Return how many items came before this page, also where the service counts in pages."""
     page, size = as_int(data.get("current_page")), as_int(data.get("per_page"))
     if page is not None and size is not None:
@@ -241,7 +242,7 @@ def _shape(value: object) -> str:
 # --- refusals -----------------------------------------------------------------------------------
 
 
-def _is_refusal(data: Mapping[str, Any]) -> bool:
+def _is_refusal(data: Mapping[str, object]) -> bool:
     """Tell whether the body of a success is a refusal: it says an error, and holds nothing of use."""
     says_error = data.get("success") is False or any(
         any(_texts(data.get(name))) for name in _NAMES_OF_WORDS

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from typing import Any
 
 from .._secrets import Secret, confined
 from .._threads import start_thread
@@ -55,8 +54,8 @@ class SharedSessions:
     def __init__(self, config: Config) -> None:
         assert config.token_store is not None
         self._config = config
-        self.store = config.token_store
-        self.seconds = config.timeouts.token_store
+        self.store: TokenStore = config.token_store
+        self.seconds: float = config.timeouts.token_store
         self._overdue: set[threading.Thread] = set()
         self._name: str | None = None
 
@@ -67,13 +66,13 @@ class SharedSessions:
         return named
 
     def session_of(
-        self, credentials: Mapping[str, Any], clock: Callable[[], float | None]
+        self, credentials: Mapping[str, object], clock: Callable[[], float | None]
     ) -> SharedSession:
         """Return the place of the session with these credentials, with what tells the service's time."""
         return SharedSession(self, self._key(credentials), clock)
 
     @confined
-    def _key(self, credentials: Mapping[str, Any]) -> str:
+    def _key(self, credentials: Mapping[str, object]) -> str:
         """Name the session of one application, endpoint and user.
 
         The password is part of it: nobody finds a session with a wrong one. A slow hash keeps a password from
@@ -116,7 +115,7 @@ class SharedSession:
 
     def __init__(self, shared: SharedSessions, key: str, clock: Callable[[], float | None]) -> None:
         self._shared = shared
-        self.store = shared.store
+        self.store: TokenStore = shared.store
         self.key = key
         self._clock = clock
 

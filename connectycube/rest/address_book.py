@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from .._checks import check_bool, check_list, check_str
 from .._not_copied import NotCopied
@@ -61,7 +60,7 @@ class AddressBook(NotCopied):
             ArgumentValueError: An argument has a wrong value, or there is nothing to upload.
             ApiError: The call failed; a subclass says how.
         """
-        entries: list[dict[str, Any]] = [
+        entries: list[dict[str, object]] = [
             _entry(contact) for contact in check_list("contacts", contacts, "contacts")
         ]
         for contact in check_list("remove", remove, "phones"):
@@ -69,7 +68,7 @@ class AddressBook(NotCopied):
             entries.append({"phone": check_str("remove", phone), "destroy": 1})
         if not entries and not check_bool("force", force):
             raise ArgumentValueError("contacts and remove are empty")
-        body: dict[str, Any] = {"contacts": entries}
+        body: dict[str, object] = {"contacts": entries}
         if check_bool("force", force):
             body["force"] = 1
         body.update(_device(udid))
@@ -128,7 +127,7 @@ def _device(udid: object) -> dict[str, str]:
     return {} if udid is None else {"udid": check_str("udid", udid, longest=_LONGEST_UDID)}
 
 
-def _entry(contact: object) -> dict[str, Any]:
+def _entry(contact: object) -> dict[str, object]:
     if isinstance(contact, Contact):
         phone, name = contact.phone, contact.name
     elif isinstance(contact, tuple) and len(contact) == 2:

@@ -22,10 +22,12 @@ from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import CustomObject, DeleteResult, Message, Page, User
 from ..models._json import as_int
+from ..models.values import JsonValue
 from ._api import Api
 from ._arguments import check_user_id
 from ._deletion import read_deletion
 from ._http import Response
+from ._lookups import RecordLookup
 from ._paging import PAGE_SIZE, Items, PageReader, Row, Span, rows_of
 from ._query import (
     OPERATORS,
@@ -120,10 +122,10 @@ class CustomObjects(NotCopied):
     def create(
         self,
         class_name: str,
-        fields: Mapping[str, Any],
+        fields: Mapping[str, JsonValue],
         *,
         parent_id: str | None = None,
-        permissions: Mapping[str, Any] | None = None,
+        permissions: Mapping[str, JsonValue] | None = None,
         timeout: float | None = None,
     ) -> CustomObject:
         """Create a record. (Server API: Create a new record.)
@@ -158,7 +160,7 @@ class CustomObjects(NotCopied):
     def create_many(
         self,
         class_name: str,
-        records: Iterable[Mapping[str, Any]],
+        records: Iterable[Mapping[str, JsonValue]],
         *,
         timeout: float | None = None,
     ) -> Page[CustomObject]:
@@ -226,7 +228,7 @@ class CustomObjects(NotCopied):
         exclude: Iterable[str] | None = None,
         group_by: str | None = None,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: RecordLookup,
     ) -> Page[CustomObject]:
         """Return one page of the records that match. (Server API: Retrieve records within a class.)
 
@@ -270,7 +272,7 @@ class CustomObjects(NotCopied):
         return self._page("GET", path, class_name, query=query, timeout=timeout)
 
     def iter(
-        self, class_name: str, *, timeout: float | None = None, **lookups: Any
+        self, class_name: str, *, timeout: float | None = None, **lookups: RecordLookup
     ) -> Iterator[CustomObject]:
         """Yield all records that match, the oldest first, each once; pages are requested as they are needed.
 
@@ -293,15 +295,24 @@ class CustomObjects(NotCopied):
         """
         path = _class(class_name)  # raise for wrong arguments now, not at the first step
         CUSTOM_OBJECTS.query(lookups)
+        wanted: Any = lookups  # a type checker takes each name for one of the arguments, too
 
         def fetch(span: Span) -> Page[Row[CustomObject]]:
-            place: dict[str, Any] = {"skip": span.position, "limit": span.limit, "sort": "id"}
-            page = self.list(class_name, timeout=timeout, **place, **lookups)
+            page = self.list(
+                class_name,
+                skip=span.position,
+                limit=span.limit,
+                sort="id",
+                timeout=timeout,
+                **wanted,
+            )
             return rows_of(page, lambda record: record.id)
 
         return Items([PageReader(fetch, PAGE_SIZE, url=self._api.url(path))])
 
-    def count(self, class_name: str, *, timeout: float | None = None, **lookups: Any) -> int:
+    def count(
+        self, class_name: str, *, timeout: float | None = None, **lookups: RecordLookup
+    ) -> int:
         """Return how many records match. (Server API: Retrieve records within a class.)
 
         Args:
@@ -326,7 +337,7 @@ class CustomObjects(NotCopied):
         self,
         class_name: str,
         record: str | CustomObject,
-        fields: Mapping[str, Any],
+        fields: Mapping[str, JsonValue],
         *,
         timeout: float | None = None,
     ) -> CustomObject:
@@ -357,10 +368,10 @@ class CustomObjects(NotCopied):
     def update_by_criteria(
         self,
         class_name: str,
-        fields: Mapping[str, Any],
+        fields: Mapping[str, JsonValue],
         *,
         timeout: float | None = None,
-        **lookups: Any,
+        **lookups: RecordLookup,
     ) -> Page[CustomObject]:
         """Change fields of all records that match. (Server API: Update records by criteria.)
 
@@ -389,7 +400,7 @@ class CustomObjects(NotCopied):
         return self._page("PUT", path, class_name, body=body, timeout=timeout)
 
     def delete_by_criteria(
-        self, class_name: str, *, timeout: float | None = None, **lookups: Any
+        self, class_name: str, *, timeout: float | None = None, **lookups: RecordLookup
     ) -> int:
         """Delete all records that match, and return how many. (Server API: Delete records by criteria.)
 
@@ -492,7 +503,7 @@ class CustomObjects(NotCopied):
             NotFoundError: The application has no class UserReports.
             ApiError: The call failed; a subclass says how.
         """
-        body = {
+        body: dict[str, JsonValue] = {
             "reportedUserId": check_user_id("user", user),
             "reason": check_str("reason", reason),
         }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from attrs import evolve
 
@@ -15,6 +15,7 @@ from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
 from ..models._json import as_bool, as_int
+from ..models.values import JsonValue
 from ._api import Api
 from ._arguments import (
     check_dialog,
@@ -113,9 +114,9 @@ class Dialogs(NotCopied):
         *,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
         admins: SomeUsers = (),
-        extensions: Mapping[str, Any] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         timeout: float | None = None,
     ) -> Dialog:
@@ -145,7 +146,7 @@ class Dialogs(NotCopied):
             ApiError: The call failed; a subclass says how.
         """
         users = check_each("occupants", occupants, check_user_id, empty=False)
-        body: dict[str, Any] = {"type": int(DialogType.GROUP), "occupants_ids": users}
+        body: dict[str, object] = {"type": int(DialogType.GROUP), "occupants_ids": users}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
 
@@ -155,9 +156,9 @@ class Dialogs(NotCopied):
         *,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
         admins: SomeUsers = (),
-        extensions: Mapping[str, Any] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         timeout: float | None = None,
     ) -> Dialog:
@@ -185,7 +186,7 @@ class Dialogs(NotCopied):
             ValidationError: The service refuses a value.
             ApiError: The call failed; a subclass says how.
         """
-        body: dict[str, Any] = {"type": int(DialogType.PUBLIC)}
+        body: dict[str, object] = {"type": int(DialogType.PUBLIC)}
         body |= _made_of(name, description, photo, data, extensions, permissions)
         return self._created(body, admins, timeout)
 
@@ -297,7 +298,7 @@ class Dialogs(NotCopied):
         return Items(self._readers(lookups, sort, page_size, timeout))
 
     def _readers(
-        self, lookups: Mapping[str, Any], sort: str, page_size: int, timeout: float | None
+        self, lookups: Mapping[str, object], sort: str, page_size: int, timeout: float | None
     ) -> Iterator[PageReader[Dialog]]:
         """Make the reader of the list and, after more than one request, of the dialogs that have moved."""
         began = time.monotonic()
@@ -316,7 +317,7 @@ class Dialogs(NotCopied):
 
     def _reader(
         self,
-        lookups: Mapping[str, Any],
+        lookups: Mapping[str, object],
         sort: str,
         page_size: int,
         timeout: float | None,
@@ -329,7 +330,7 @@ class Dialogs(NotCopied):
 
         return PageReader(fetch, page_size, url=self._api.url(_PATH), known=known)
 
-    def _row(self, data: dict[str, Any]) -> Row[Dialog]:
+    def _row(self, data: dict[str, object]) -> Row[Dialog]:
         dialog = self._read(data)
         return dialog.id, as_int(data.get("last_message_date_sent")), dialog
 
@@ -395,8 +396,8 @@ class Dialogs(NotCopied):
         name: str | None = None,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
-        extensions: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         add_occupants: SomeUsers = (),
         remove_occupants: SomeUsers = (),
@@ -731,7 +732,7 @@ class Dialogs(NotCopied):
 
     # --- responses ------------------------------------------------------------------------------
 
-    def _created(self, body: dict[str, Any], admins: object, timeout: float | None) -> Dialog:
+    def _created(self, body: dict[str, object], admins: object, timeout: float | None) -> Dialog:
         admins_ids = check_each("admins", admins, check_user_id)
         if admins_ids:
             body["admins_ids"] = admins_ids
@@ -741,13 +742,13 @@ class Dialogs(NotCopied):
         self,
         method: str,
         path: tuple[str, ...],
-        body: dict[str, Any] | None,
+        body: dict[str, object] | None,
         timeout: float | None,
     ) -> Dialog:
         response = self._api.call(method, path, body=body, timeout=timeout)
         return read_record(response, self._read)
 
-    def _read(self, data: dict[str, Any]) -> Dialog:
+    def _read(self, data: dict[str, object]) -> Dialog:
         dialog = Dialog.from_json(data, me=self._api.user_id)
         if dialog.type is DialogType.PRIVATE and self._api.user_id is None:
             return Dialog.from_json(data, me=self._sessions.user_id())  # one of the two users
@@ -772,10 +773,10 @@ def _made_of(
     name: object,
     description: str | None,
     photo: str | None,
-    data: Mapping[str, Any] | None,
-    extensions: Mapping[str, Any] | None,
+    data: Mapping[str, JsonValue] | None,
+    extensions: Mapping[str, JsonValue] | None,
     permissions: Mapping[str, bool] | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     body = _described(check_str("name", name), description, photo, data, permissions)
     if extensions is not None:
         body["extensions"] = check_json_object("extensions", extensions)
@@ -786,10 +787,10 @@ def _described(
     name: str | None,
     description: str | None,
     photo: str | None,
-    data: Mapping[str, Any] | None,
+    data: Mapping[str, JsonValue] | None,
     permissions: Mapping[str, bool] | None,
-) -> dict[str, Any]:
-    body: dict[str, Any] = {}
+) -> dict[str, object]:
+    body: dict[str, object] = {}
     if name is not None:
         body["name"] = check_str("name", name)
     if description is not None:
@@ -807,7 +808,7 @@ def _described(
 
 
 def _sides(
-    what: str, read: Any, **sides: object
+    what: str, read: Callable[[str, object], int | str], **sides: object
 ) -> tuple[builtins.list[int | str], builtins.list[int | str]]:
     """Return what to add and what to remove; nothing may be both."""
     names = [f"{side}_{what}" if what else side for side in sides]
@@ -822,7 +823,7 @@ def _sides(
 
 def _pushed_and_pulled(
     changes: Mapping[str, tuple[builtins.list[int | str], builtins.list[int | str]]],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     pushed = {name: added for name, (added, _) in changes.items() if added}
     pulled = {name: removed for name, (_, removed) in changes.items() if removed}
     return {key: lists for key, lists in (("push_all", pushed), ("pull_all", pulled)) if lists}

@@ -7,7 +7,7 @@ import mimetypes
 import os
 import re
 from collections.abc import Iterator
-from typing import IO, Any, overload
+from typing import IO, overload
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from attrs import evolve
@@ -95,7 +95,7 @@ class Files(NotCopied):
                     f"source has {size} bytes; at most {_MOST_BYTES} are allowed"
                 )
             deadline = self._deadline(timeout)
-            blob: dict[str, Any] = {"content_type": kind, "name": name}
+            blob: dict[str, object] = {"content_type": kind, "name": name}
             if public:
                 blob["public"] = True
             response = self._api.call("POST", _PATH, body={"blob": blob}, timeout=deadline)

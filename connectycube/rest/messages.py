@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, frozen
 
@@ -35,6 +35,7 @@ from ..models.messages import (
     check_more,
     complete,
 )
+from ..models.values import CustomValue
 from ._api import Api, Query
 from ._arguments import (
     check_dialog,
@@ -286,13 +287,13 @@ class Messages(NotCopied):
         body: str | Message = "",
         *,
         attachments: Attachment | File | Iterable[Attachment | File] | None = None,
-        custom: Mapping[str, Any] | None = None,
+        custom: Mapping[str, CustomValue] | None = None,
         send_to_chat: bool = False,
         markable: bool | None = None,
         silent: bool | None = None,
         clean: bool = False,
         timeout: float | None = None,
-        **more: str | int | float | bool | Mapping[str, Any],
+        **more: CustomValue,
     ) -> Message:
         """Store a message in a dialog's history and, with ``send_to_chat``, deliver it too.
 
@@ -332,7 +333,7 @@ class Messages(NotCopied):
             Message(body=check_str("body", body, empty=True)) if isinstance(body, str) else body
         )
         message = _storable(message)
-        content: dict[str, Any] = {key: target, **_body(message.body, clean)}
+        content: dict[str, object] = {key: target, **_body(message.body, clean)}
         given = message.attachments if attachments is None else attachments
         files = as_attachments("attachments", given)
         if not message.body and not files:
@@ -361,7 +362,7 @@ class Messages(NotCopied):
     def create_system(
         self,
         user: int | User,
-        custom: Mapping[str, Any],
+        custom: Mapping[str, CustomValue],
         body: str | None = None,
         *,
         timeout: float | None = None,
@@ -386,7 +387,7 @@ class Messages(NotCopied):
             NotFoundError: There is no such user.
             ApiError: The call failed; a subclass says how.
         """
-        content: dict[str, Any] = {"recipientId": check_user_id("user", user)}
+        content: dict[str, object] = {"recipientId": check_user_id("user", user)}
         content |= _parameters("custom", custom, _OF_SYSTEM)
         if body is not None:
             if "body" in content:
@@ -432,7 +433,7 @@ class Messages(NotCopied):
             NotFoundError: There is no such dialog or message.
             ApiError: The call failed; a subclass says how.
         """
-        change: dict[str, Any] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
+        change: dict[str, object] = {"chat_dialog_id": check_dialog_id("dialog", dialog)}
         ids = check_each("messages", messages, check_message_id, empty=False)
         if body is not None:
             change |= _body(check_str("body", body), clean)
@@ -718,7 +719,7 @@ class _History:
     sessions: Sessions
     dialog: DialogRef
     start: Pairs
-    lookups: Mapping[str, Any]
+    lookups: Mapping[str, object]
     sort: str = "date_sent"
     page_size: int = PAGE_SIZE
     timeout: float | None = None
@@ -748,7 +749,7 @@ class _History:
 
     def _page(self, span: Span, sort: str) -> Page[Row[Message]]:
         bound = "lte" if sort.startswith("-") else "gte"
-        lookups: Mapping[str, Any] = self.lookups
+        lookups: Mapping[str, object] = self.lookups
         window: Pairs = []
         if span.start is not None and "date_sent" not in lookups:
             # The date as the service wrote it: seconds for the one message, milliseconds for the next.
@@ -764,7 +765,7 @@ class _History:
         complete((message for _, _, message in rows), self.dialog, self.sessions.user_id())
         return rows
 
-    def _row(self, data: dict[str, Any]) -> Row[Message]:
+    def _row(self, data: dict[str, object]) -> Row[Message]:
         message = _read(data, dialog=self.dialog)
         return message.id, as_int(data.get("date_sent")), message
 
@@ -826,7 +827,7 @@ def _body(body: object, clean: object) -> dict[str, str]:
     return {"message": check_text("body", text, remedy=_CLEAN)} if text else {}
 
 
-def _parameters(name: str, values: object, reserved: Collection[str] = ()) -> dict[str, Any]:
+def _parameters(name: str, values: object, reserved: Collection[str] = ()) -> dict[str, object]:
     """Return custom parameters, which the service makes elements of, as JSON."""
     if not isinstance(values, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from .._checks import check_int, check_json_object, check_list, check_one_of, check_str
 from .._not_copied import NotCopied
 from .._secrets import check_secret, hides
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import PushEvent, PushSubscription, User
+from ..models.values import JsonValue
 from ._api import Api
 from ._arguments import check_user_id
 from ._query import comma_separated
@@ -138,7 +138,7 @@ class Push(NotCopied):
 
     def send_event(
         self,
-        payload: str | Mapping[str, Any],
+        payload: str | Mapping[str, JsonValue],
         *,
         environment: str,
         users: Iterable[int | User] | None = None,
@@ -173,7 +173,7 @@ class Push(NotCopied):
             ArgumentValueError: An argument has a wrong value; the error names it.
             ApiError: The call failed; a subclass says how.
         """
-        event: dict[str, Any] = {
+        event: dict[str, object] = {
             "notification_type": "push",
             "environment": _check_environment(environment),
             "message": _encoded(payload),
@@ -211,9 +211,9 @@ def _recipients(
     tags_any: Iterable[str] | None,
     tags_all: Iterable[str] | None,
     tags_exclude: Iterable[str] | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the service's fields for the recipients, who are given in one way."""
-    ways: list[dict[str, Any]] = []
+    ways: list[dict[str, object]] = []
     if users is not None:
         given = check_list("users", users, "users", empty=False)
         ids = [check_user_id("users", user) for user in given]

@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from attrs import evolve, frozen
 
@@ -158,7 +158,7 @@ class Sessions(NotCopied):
             ApiAuthenticationError: The credentials are wrong.
             ApiError: The call failed; a subclass says how.
         """
-        who: dict[str, Any]
+        who: dict[str, object]
         named = {"login": login, "email": email, "password": password}
         keys = {
             "token": token,
@@ -262,7 +262,7 @@ class Sessions(NotCopied):
             self.identify()
         return self._api.user_id
 
-    def _create(self, who: Mapping[str, Any], deadline: CallDeadline) -> Session:
+    def _create(self, who: Mapping[str, object], deadline: CallDeadline) -> Session:
         """Create a session; sign once more where the service says that our clock is wrong."""
         now = self._now()
         try:
@@ -280,9 +280,9 @@ class Sessions(NotCopied):
         now = self._api.service_time()
         return time.time() if now is None else now
 
-    def _request(self, who: Mapping[str, Any], now: float, deadline: CallDeadline) -> Session:
+    def _request(self, who: Mapping[str, object], now: float, deadline: CallDeadline) -> Session:
         config = self._api.config
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "application_id": str(config.app_id),
             "auth_key": Secret(config.auth_key),
         }
@@ -344,12 +344,12 @@ def check_login(
 
 
 def _who(
-    named: Mapping[str, Any],
+    named: Mapping[str, object],
     keys: Mapping[str, object],
     provider: str | None,
     guest: bool,
     full_name: str | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the user of a login, as the service reads it: the arguments, all checked."""
     if full_name is not None and not guest:
         raise ArgumentValueError("full_name is for guests; other users have their own")
@@ -394,7 +394,7 @@ def _guest(full_name: str | None) -> dict[str, str]:
     return guest
 
 
-def _of_provider(provider: object, keys: Mapping[str, object]) -> dict[str, Any]:
+def _of_provider(provider: object, keys: Mapping[str, object]) -> dict[str, object]:
     """Return the service's fields for a user whom a provider identifies, checked."""
     name = check_str("provider", provider)
     check_one_of("provider", name, PROVIDERS)
@@ -415,19 +415,19 @@ def _of_provider(provider: object, keys: Mapping[str, object]) -> dict[str, Any]
 
 
 @confined
-def signature_of(body: Mapping[str, Any], auth_secret: Secret) -> Secret:
+def signature_of(body: Mapping[str, object], auth_secret: Secret) -> Secret:
     """Return the HMAC-SHA1 (hex) of a session request: flat names, sorted, values as they are."""
     message = "&".join(sorted(f"{name}={value}" for name, value in _flat(body)))
     made = hmac.new(auth_secret.open().encode(), message.encode(), hashlib.sha1)
     return Secret(made.hexdigest())
 
 
-def _flat(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _flat(body: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name, value in body.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}[{inner}]", text) for inner, text in _flat(value))
         else:
-            yield name, value.open() if isinstance(value, Secret) else value
+            yield name, value.open() if isinstance(value, Secret) else str(value)
 
 
 def _session_of(response: Response) -> Session:

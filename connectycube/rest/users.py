@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from .._checks import check_int, check_list, check_str, keywords_only
 from .._not_copied import NotCopied
@@ -458,17 +458,19 @@ class Users(NotCopied):
         USERS.query(lookups)  # raise for wrong arguments now, not at the first step
 
         def fetch(span: Span) -> Page[Row[User]]:
-            place: dict[str, Any] = {"skip": span.position, "limit": span.limit, "sort": "id"}
-            return rows_of(self.list(timeout=timeout, **place, **lookups), lambda user: user.id)
+            page = self.list(
+                skip=span.position, limit=span.limit, sort="id", timeout=timeout, **lookups
+            )
+            return rows_of(page, lambda user: user.id)
 
         return Items([PageReader(fetch, PAGE_SIZE, url=self._api.url(_V2))])
 
 
 def _fields(
     texts: Mapping[str, object], tags: object, timezone: object, *, empty: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the service's fields for the given arguments, checked; updates allow ``empty`` texts."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     for name, text in texts.items():
         if text is not None:
             may_be_empty = empty and name not in ("login", "email")

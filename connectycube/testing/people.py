@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import asdict, field, frozen
 
 from connectycube import User
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
     from connectycube import Config, ConnectyCube
-    from connectycube.emulator import Emulator
+    from connectycube.emulator import Emulator, UserFields
 
 __all__ = ["CubeUser", "People"]
 
@@ -42,8 +44,11 @@ class CubeUser(User):
     password: str = field(repr=False)
     cube: ConnectyCube = field(repr=False)
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __repr__(self) -> str:
         return f"CubeUser(login={self.login!r}, id={self.id})"
@@ -57,7 +62,9 @@ class People:
         self._config = config
         self._clients: list[ConnectyCube] = []
 
-    def __call__(self, login: str, *, password: str = _PASSWORD, **fields: Any) -> CubeUser:
+    def __call__(
+        self, login: str, *, password: str = _PASSWORD, **fields: Unpack[UserFields]
+    ) -> CubeUser:
         """Create a user and log in over REST.
 
         Args:

@@ -32,7 +32,7 @@ TOOLS = {
 VALUES = BASE | TOOLS | {"config", "models", "observer"}
 PUBLIC = {
     *("connectycube", "connectycube._checks", "connectycube.emulator", "connectycube.errors"),
-    "connectycube.testing",
+    *("connectycube.testing", "connectycube.typing"),
 }
 
 # The parts of the package, and which others each may import. What is not named here may import none.
@@ -73,6 +73,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "chat": VALUES,
     "client": VALUES | {"rest", "chat"},
     "fleet": VALUES | {"rest", "chat", "client"},
+    "typing": VALUES | {"rest", "client"},
     "emulator": BASE | {"config"},
     "__init__": VALUES | {"rest", "chat", "client", "fleet"},
 }

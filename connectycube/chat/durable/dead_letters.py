@@ -11,10 +11,10 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
@@ -24,9 +24,12 @@ from ...errors import ArgumentValueError, DurableStoreError
 from ...models import DeadLetter, ReceiverGaveUp
 from .serialization import event_of, text_of
 
+Run: TypeAlias = Callable[..., sqlite3.Cursor]
+"""``run(statement, values)`` executes a statement."""
+
 __all__ = ["DeadLetters", "MarkedLetter"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _APPLICATION_ID = 0x43756264
 """A number in the file's header ("Cubd"): a database of another program is recognised by its absence."""
@@ -79,7 +82,7 @@ class DeadLetters:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(check_str("path", os.fspath(path)))
+        self.path: str = os.path.abspath(check_str("path", os.fspath(path)))
 
     def __iter__(self) -> Iterator[DeadLetter]:
         # All at once: a cursor that is read slowly would keep other processes from writing.
@@ -214,7 +217,7 @@ class DeadLetters:
             )
         return count
 
-    def _make_room(self, run: Any) -> int:
+    def _make_room(self, run: Run) -> int:
         """Remove the oldest letters beyond the bounds; return their number."""
         count, total = run("SELECT count(*), total(size) FROM letters").fetchone()
         if count <= _MOST_LETTERS and total <= _MOST_BYTES:
@@ -260,7 +263,7 @@ class DeadLetters:
             return list(run(query))
 
     @contextmanager
-    def _transaction(self, what: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[Any]:
+    def _transaction(self, what: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[Run]:
         """Run statements in one transaction; the file is made if there is none."""
         with self._errors(what):
             # Only the user of the process may read what people wrote. SQLite gives the journal the same mode.
@@ -276,7 +279,7 @@ class DeadLetters:
                 yield run
                 run("COMMIT")  # closing without it takes everything back
 
-    def _check_or_make(self, run: Any) -> None:
+    def _check_or_make(self, run: Run) -> None:
         # Within the transaction, so that of two processes with a new file one makes the tables.
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in _SCHEMA:
@@ -310,7 +313,7 @@ class DeadLetters:
         )
 
 
-def _count(run: Any) -> int:
+def _count(run: Run) -> int:
     return int(run("SELECT count(*) FROM letters").fetchone()[0])
 
 

@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
@@ -39,7 +39,7 @@ from ..protocol.events import OutcomeKnown, Output
 from ..protocol.outbox import Submission
 from ..protocol.seen_messages import Key
 from ..protocol.session import DEFERRED
-from ..send_handle import SendHandle
+from ..send_handle import AnyHandle, SendHandle
 from .records import (
     Arrived,
     Identity,
@@ -64,7 +64,7 @@ __all__ = [
     "SavedState",
 ]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 DURABLE_SIGNALS = frozenset(
     {*MESSAGE_SIGNALS, "system_message_received"}
@@ -169,7 +169,7 @@ class Durability:
         self._pending: dict[str, _Pending] = {}
         self._left = (0, 0)  # the entries in inbox and outbox of the store that was closed last
         self._letter_count = 0  # of all dead letters in their file
-        self.running = Running()
+        self.running: Running = Running()
         self._memory_id = secrets.token_hex(16)  # in place of a store's id
         self._has_begun = False
         self.hold: Hold | None = None  # of the lease of the login; the lock of the file is enough
@@ -707,7 +707,7 @@ class Durability:
         assert answers is not None
         return answers.next_id(recipient)
 
-    def find_stored(self, submission: Submission) -> SendHandle[Any] | None:
+    def find_stored(self, submission: Submission) -> AnyHandle | None:
         """Return None: the file knows what an earlier process has sent, and ``submit`` asks it."""
         return None
 
@@ -715,7 +715,7 @@ class Durability:
     def _answers(self) -> Answers | None:
         return self.running.answers_of(self._memory_id)
 
-    def known(self, submission: Submission) -> SendHandle[Any] | None:
+    def known(self, submission: Submission) -> AnyHandle | None:
         """Return the handle of an earlier message with this id, which must not be sent twice; else None.
 
         Raises ArgumentValueError if the earlier message had another recipient; DurableStoreError.
@@ -731,13 +731,13 @@ class Durability:
         answers.note_sent(submission, handle)
         return handle
 
-    def _known(self, submission: Submission) -> SendHandle[Any] | None:
+    def _known(self, submission: Submission) -> AnyHandle | None:
         pending = self._pending.get(submission.id)
         # First in memory: the handle of a message on its way is that of the first call, with its outcome
         # to come.
         if pending is not None:
             _check_recipient(submission, pending.submission.to)
-            handle: SendHandle[Any] = pending.submission.waiter
+            handle: AnyHandle = pending.submission.waiter
             return handle
         with self._using() as store:
             outgoing = store.recipient_of_outgoing(submission.id)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from attrs import define, field, frozen
 
 from ...models import Message
+from ...models._dicts import Serializable
 from ..protocol.seen_messages import Key
 from .serialization import text_of
 
@@ -33,7 +33,7 @@ class Arrived:
     """
 
     key: Key
-    event: Any = field(repr=False)
+    event: Serializable = field(repr=False)
     signal: str = field(default="message_received")
     receiver: str | None = field(default=None)
     """The one receiver that runs for the event, of a dead letter; None: all of them."""
@@ -56,7 +56,7 @@ class Waiting:
 
     n: int
     key: Key
-    event: Any
+    event: object
     signal: str = field(default="message_received")
     done: frozenset[str] = field(default=frozenset())
     """The names of the receivers that have handled it."""

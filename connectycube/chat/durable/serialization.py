@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from ...models import Message
 from ...models._dicts import Serializable, read_event
@@ -21,7 +20,7 @@ def text_of(model: Serializable) -> str:
     return _to_json(model.to_dict())
 
 
-def event_of(text: str) -> Any:
+def event_of(text: str) -> object:
     """Read a text of :func:`text_of`; fields that this release does not know are left out.
 
     Raises ValueError or TypeError if the text was not written by it.

@@ -105,7 +105,7 @@ class DurableStore:
     """
 
     def __init__(self, path: str, identity: Identity) -> None:
-        self.path = os.path.abspath(path)  # the process may change its folder later
+        self.path: str = os.path.abspath(path)  # the process may change its folder later
         self._files: tuple[tuple[int, int], ...] | None = None
         self._in_full: bool | None = None
         self._commits = 0
@@ -165,7 +165,8 @@ class DurableStore:
             )
             if len(whose) != 1:
                 raise self._damaged("opened", f"{len(whose)} rows say whose it is")
-            app_id, user_id, chat_host, self.store_id = whose[0]
+            app_id, user_id, chat_host, store_id = whose[0]
+            self.store_id: str = store_id
             self._check_identity(identity, Identity(app_id, user_id, chat_host))
             run("UPDATE identity SET opened = opened + 1")  # so that a full disk is noticed now
 
@@ -557,7 +558,7 @@ def _columns(key: Key) -> tuple[str, str, str]:
     return conversation, str(sender), own_id
 
 
-def _event_or_damage(text: str) -> tuple[Any, str | None]:
+def _event_or_damage(text: str) -> tuple[object, str | None]:
     """Return the event of a text and None, or None and why it cannot be read."""
     try:
         return event_of(text), None

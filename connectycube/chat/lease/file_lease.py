@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import cast
 
 from ..._forks import check_fork, register_for_fork
 from ...errors import ArgumentTypeError, ArgumentValueError, LeaseStoreError
@@ -60,7 +60,7 @@ class FileLease:
         text = os.fspath(path)
         if not isinstance(text, str) or not text or "\0" in text:
             raise ArgumentValueError(f"path must be the path of a file, not {path!r}")
-        self.path = os.path.abspath(text)  # the process may change its folder later
+        self.path: str = os.path.abspath(text)  # the process may change its folder later
         self.held_by: str | None = None
         """The holder that the last refused ``acquire`` has found."""
         self._descriptors: dict[str, int] = {}  # by holder
@@ -97,7 +97,7 @@ class FileLease:
                 fencing = self._next(descriptor)
                 _write(descriptor, fencing, holder)
                 return fencing
-            self.held_by = _read(descriptor).get("holder")
+            self.held_by = cast("str | None", _read(descriptor).get("holder"))
         except OSError as error:
             self._close(holder)
             raise LeaseStoreError(f"the file {self.path} cannot be used: {error}") from None
@@ -176,7 +176,7 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _read(descriptor: int) -> dict[str, Any]:
+def _read(descriptor: int) -> dict[str, object]:
     """Return what the file says; nothing if it is new, or not that of a lease."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:

@@ -23,7 +23,7 @@ from .lease import Lease, holder_name
 
 __all__ = ["Keeper"]
 
-logger = logging.getLogger("connectycube.chat")
+logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _PASSING = frozenset({"OperationalError", "InterfaceError"})
 """The classes of DB-API 2.0 for errors of the database and of the way to it, whatever module defines them."""
@@ -47,7 +47,7 @@ class Keeper:
         drained: Callable[[Deadline], bool],
     ) -> None:
         self.lease = lease
-        self.hold = Hold(lease.name, holder_name(), lease.seconds)
+        self.hold: Hold = Hold(lease.name, holder_name(), lease.seconds)
         self.logins = 0
         """The number of calls of ``login`` that use it now."""
         self._name = name

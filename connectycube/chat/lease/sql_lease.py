@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -85,7 +85,7 @@ class SqlLease:
         check_callable("connect", connect)
         if paramstyle is not None:
             check_one_of("paramstyle", paramstyle, _STYLES)
-        self.name = check_str("name", name, longest=_LONGEST_NAME)
+        self.name: str = check_str("name", name, longest=_LONGEST_NAME)
         self.seconds: float | None = check_number(
             "seconds", seconds, least=LEAST_SECONDS, most=MOST_SECONDS
         )
@@ -148,7 +148,7 @@ class SqlLease:
 
     # --- connections and statements ---
 
-    def _take(self, holder: str) -> Any:
+    def _take(self, holder: str) -> Sequence[Any] | None:
         """Take the row if its time is over; return its holder and its number, or None if there is no row."""
         with self._cursor() as run:
             run(_ACQUIRE, holder=holder)
@@ -253,7 +253,9 @@ def _style_of(connection: object) -> str:
     )
 
 
-def _in_style(style: str, statement: str, values: dict[str, object]) -> tuple[str, Any]:
+def _in_style(
+    style: str, statement: str, values: dict[str, object]
+) -> tuple[str, dict[str, object] | tuple[object, ...]]:
     """Return a statement with parameters like ``:name`` as a module wants it, and its parameters."""
     names = re.findall(r":(\w+)", statement)
     if style in ("named", "pyformat"):

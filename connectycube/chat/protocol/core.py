@@ -108,11 +108,11 @@ class Core:
         self._addresses = Addresses(config.app_id, config.chat_host)
         self.credentials: Credentials | None = None
         self.closed_reason: Exception | None = None
-        self.abandoned = (0, 0)
+        self.abandoned: tuple[int, int] = (0, 0)
         """Of the last end: the messages that have certainly not arrived, and those not acknowledged."""
-        self.counters = Counters()
+        self.counters: Counters = Counters()
         self._fills_gaps, self._wants_sent = fills_gaps, wants_sent
-        self.session = self._new_session()
+        self.session: Session = self._new_session()
         self._machine = StateMachine(self._state_changed)
         self._backoff = Backoff(config.reconnect, random)
         self._stream: Stream | None = None

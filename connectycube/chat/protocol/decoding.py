@@ -34,8 +34,8 @@ from ...models.messages import RESERVED_NAMES
 from . import namespaces as ns
 from .addresses import OBJECT_ID, Addresses, bare
 from .encoding import SYSTEM_NOTIFICATIONS
-from .nodes import child, children
-from .parser import MessageStanza, RefusedElement, message_of
+from .nodes import Node, child, children
+from .parser import MessageStanza, RefusedElement, StanzaItem, message_of
 from .seen_messages import Content, Key, digest, digest_of_message, seconds, short_id
 
 __all__ = [
@@ -114,7 +114,7 @@ class Delivery:
     is_users: ClassVar[bool] = True
 
 
-new_delivery = maker_of(
+new_delivery: Callable[..., Delivery] = maker_of(
     Delivery,
     *("signal", "event", "conversation", "size", "key", "content", "is_delayed", "stored_at"),
 )
@@ -384,7 +384,7 @@ def _deletion(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery 
 
 
 def _change(
-    signal: str, event: Any, stanza: MessageStanza, origin: _Origin, *parts: str
+    signal: str, event: object, stanza: MessageStanza, origin: _Origin, *parts: str
 ) -> Delivery:
     own_id = stanza.attributes.get("id")
     is_unique = own_id is not None and OBJECT_ID.match(own_id) is not None
@@ -439,7 +439,7 @@ def _may_speak_for(sender: str, user_id: int, addresses: Addresses) -> bool:
     return user_id == (addresses.occupant(sender) if is_in_room else addresses.user_id(sender))
 
 
-new_message = maker_of(
+new_message: Callable[..., Message] = maker_of(
     Message,
     *("id", "dialog_id", "body", "sender_id", "recipient_id", "date_sent", "attachments", "custom"),
     *("silent", "markable", "save_to_history", "destroy_after", "delayed", "own", "dialog"),
@@ -489,7 +489,7 @@ def _message(stanza: MessageStanza, addresses: Addresses, me: int) -> Delivery |
     content = None
     if not is_unique:
         content = origin.content(message_id, digest_of_message(message), seconds(date_sent))
-    return new_delivery(  # type: ignore[no-any-return]
+    return new_delivery(
         MESSAGE_SIGNALS[origin.own],
         message,
         origin.conversation,
@@ -602,7 +602,7 @@ def decode_refused(element: RefusedElement, addresses: Addresses) -> Delivery:
     )
 
 
-def summary(stanza: Any) -> str:
+def summary(stanza: StanzaItem | Delivery) -> str:
     """Describe a stanza without the texts of users: its name, type, sender and the names of its children."""
     parts: list[str]
     if isinstance(stanza, Delivery):  # of a plain message
@@ -621,7 +621,7 @@ def summary(stanza: Any) -> str:
     return peer_text(text)
 
 
-def error_of(node: Any | None) -> StanzaError:
+def error_of(node: Node | None) -> StanzaError:
     """Read a stanza's error element, which may be missing or empty. (RFC 6120, 8.3.)"""
     if node is None:
         return StanzaError("refused without a reason", condition="undefined-condition")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from ..._checks import check_bool, check_int, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
@@ -126,7 +125,7 @@ def encode_deletion(message_id: str, dialog_id: str, to: str, kind: str, own_id:
 
 
 def encode_system_message(
-    custom: Mapping[str, Any], to: str, own_id: str, body: str | None = None
+    custom: Mapping[str, object], to: str, own_id: str, body: str | None = None
 ) -> bytes:
     """Write a system message to a user's bare JID. (ConnectyCube: System messages.)"""
     written = text(check_text("body", "" if body is None else body))
@@ -199,7 +198,7 @@ def _read_seconds(moment: object) -> int:
     return int((moment - EPOCH).total_seconds())
 
 
-def _params(name: str, values: Mapping[str, Any], reserved: frozenset[str] = frozenset()) -> str:
+def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = frozenset()) -> str:
     if type(values) is not dict and not isinstance(values, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
     written = ""

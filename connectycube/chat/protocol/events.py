@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from attrs import define, field, frozen
 
@@ -20,6 +20,7 @@ from .addresses import Addresses
 from .decoding import Delivery, Unreported
 from .iq import Answer
 from .outbox import Submission
+from .parser import StanzaItem
 
 __all__ = [
     "Authenticated",
@@ -116,7 +117,7 @@ class Bound:
 class Stanza:
     """A message, presence or IQ from the server."""
 
-    item: Any
+    item: StanzaItem
 
 
 @frozen
@@ -198,7 +199,7 @@ class Dropped:
     """A stanza that made no event, and the counter that counts it; for the log."""
 
     reason: str
-    stanza: Any
+    stanza: StanzaItem | Delivery
 
 
 Output = (
@@ -243,7 +244,9 @@ class Counters:
     """Typing events that were not sent because the link was down."""
 
     def count(
-        self, reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"], stanza: Any
+        self,
+        reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"],
+        stanza: StanzaItem | Delivery,
     ) -> Dropped:
         """Count a stanza that makes no event; return the output for the log."""
         setattr(self, reason, getattr(self, reason) + 1)

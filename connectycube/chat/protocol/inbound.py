@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from attrs import evolve
 
@@ -20,8 +20,9 @@ from ...models.messages import set_dialog
 from .addresses import Addresses, bare
 from .decoding import Delivery, Unreported, decode, typing_key
 from .events import Counters, EchoReceived, Output, UncommittedDelivery
+from .nodes import Node
 from .outbox import Submission
-from .parser import MessageStanza
+from .parser import MessageStanza, StanzaItem
 from .presences import decode_presence
 from .recovery import Recovery
 from .rooms import Rooms
@@ -41,6 +42,10 @@ class _Sent(NamedTuple):
     to: str
     failed: str
     dialog: DialogRef
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 class Inbound:
@@ -80,7 +85,7 @@ class Inbound:
         # The stanzas of a session are numbered from 1 on, modulo 2^32: stanza 0 follows 0xFFFFFFFF.
         self._received = 0  # the number of the newest stanza
         self._size = 0  # of the newest stanza, in bytes
-        self.handled = 0
+        self.handled: int = 0
         """The number of the last stanza up to which all events are committed."""
         self.first_rejected: int | None = None
         """The number of the first stanza whose event was rejected on this link, or None."""
@@ -235,7 +240,7 @@ class Inbound:
             self._expect_end_of_typing(decoded, now)
         self.report(decoded)
 
-    def _prepare(self, delivery: Delivery, event: Any, stanza: MessageStanza, me: int) -> bool:
+    def _prepare(self, delivery: Delivery, event: object, stanza: MessageStanza, me: int) -> bool:
         """Settle what an error refuses, and say who may have made a change; False if there is no event."""
         if isinstance(event, MessageFailure):
             reason = self._take_failure(delivery, event, stanza.attributes.get("from"), me)
@@ -295,7 +300,7 @@ class Inbound:
         may_repeat = delivery.is_delayed or self._is_catching_up
         return may_repeat and self._seen_messages.has_equal(content, on_this_link=False)
 
-    def receive_presence(self, presence: Any, me: int) -> None:
+    def receive_presence(self, presence: Node, me: int) -> None:
         """Decode a presence and report its events."""
         decoded: Sequence[Output] | Unreported
         if self._addresses.dialog_id(presence.attrs.get("from")) is None:
@@ -313,7 +318,7 @@ class Inbound:
             else:
                 self._emit(output)
 
-    def _drop(self, reason: Unreported, stanza: Any) -> None:
+    def _drop(self, reason: Unreported, stanza: StanzaItem | Delivery) -> None:
         self._emit(self._counters.count(reason, stanza))
 
     def report(self, delivery: Delivery) -> None:
@@ -333,7 +338,9 @@ class Inbound:
             self.reject([delivery])
         self._emit(UncommittedDelivery(delivery))
 
-    def _take_echo(self, own_id: str, delivery: Delivery, stanza: Any, now: float) -> bool:
+    def _take_echo(
+        self, own_id: str, delivery: Delivery, stanza: StanzaItem | Delivery, now: float
+    ) -> bool:
         """Take a message that a room has reflected to its sender; return False if it is no such echo.
 
         ``own_id`` is the id of the stanza, because the server may have given the message another id.
@@ -388,7 +395,7 @@ class Inbound:
             self._emit(stopped)
 
 
-def _remember(window: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+def _remember(window: OrderedDict[_K, _V], key: _K, value: _V) -> None:
     window[key] = value
     if len(window) > _MOST_REMEMBERED:
         window.popitem(last=False)

@@ -13,7 +13,7 @@ from ...models._json import as_int
 from . import namespaces as ns
 from .addresses import Addresses, bare
 from .decoding import Delivery, error_of
-from .nodes import child, children
+from .nodes import Node, child, children
 from .roster import decode_roster_item
 
 __all__ = ["Answer", "PendingRequests", "Push", "decode_push", "query_of"]
@@ -26,22 +26,24 @@ class Answer:
 
     __slots__ = ("error", "node", "waiter")
 
-    def __init__(self, waiter: Any, node: Any = None, error: Exception | None = None) -> None:
-        self.waiter = waiter
-        self.node = node
-        self.error = error
+    def __init__(
+        self, waiter: object, node: Node | None = None, error: Exception | None = None
+    ) -> None:
+        self.waiter: Any = waiter
+        self.node: Node | None = node
+        self.error: Exception | None = error
 
 
 class PendingRequests:
     """Our requests that have no answer yet, by id."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, tuple[frozenset[str | None], Any]] = {}
+        self._pending: dict[str, tuple[frozenset[str | None], object]] = {}
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def add(self, request_id: str, to: str | None, own_jid: str, waiter: Any) -> None:
+    def add(self, request_id: str, to: str | None, own_jid: str, waiter: object) -> None:
         """Remember a request; ``to`` is its recipient, None for the user's own account."""
         expected: set[str | None] = {to}
         if to is None:
@@ -51,9 +53,9 @@ class PendingRequests:
             expected.add(None)
         self._pending[request_id] = (frozenset(expected), waiter)
 
-    def answer(self, iq: Any) -> Answer | None:
+    def answer(self, iq: Node) -> Answer | None:
         """Return the answer in ``iq``; None if it answers no request, or is not from its recipient."""
-        request_id = iq.attrs.get("id")
+        request_id = iq.attrs.get("id", "")
         pending = self._pending.get(request_id)
         if pending is None or iq.attrs.get("from") not in pending[0]:
             return None
@@ -74,7 +76,7 @@ class PendingRequests:
         """Drop a request whose caller has stopped waiting."""
         self._pending.pop(request_id, None)
 
-    def forget_waiter(self, waiter: Any) -> None:
+    def forget_waiter(self, waiter: object) -> None:
         """Drop the requests of a waiter, whose ids the caller does not know."""
         for request_id, (_, its_waiter) in tuple(self._pending.items()):
             if its_waiter is waiter:
@@ -87,7 +89,7 @@ class PendingRequests:
         return answers
 
 
-def query_of(answer: Any, namespace: str) -> Any:
+def query_of(answer: Node, namespace: str) -> Node:
     """Return the ``<query/>`` of an answer; UnexpectedAnswerError if there is none."""
     found = child(answer, "query", namespace)
     if found is None:
@@ -110,7 +112,7 @@ class Push:
     """The key of the remembered request that it follows; without that request the IQ is ignored."""
 
 
-def decode_push(iq: Any, addresses: Addresses, me: int) -> Push | None:
+def decode_push(iq: Node, addresses: Addresses, me: int) -> Push | None:
     """Decode an IQ that answers no request of ours; None if there is no decoder for it."""
     for payload in children(iq):
         decoder = PUSHES.get((iq.attrs.get("type"), payload.name, payload.namespace))
@@ -119,11 +121,11 @@ def decode_push(iq: Any, addresses: Addresses, me: int) -> Push | None:
     return None
 
 
-def _ping(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
+def _ping(iq: Node, payload: Node, addresses: Addresses, me: int) -> Push:
     return Push(accepted=True)
 
 
-def _last_activity(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push | None:
+def _last_activity(iq: Node, payload: Node, addresses: Addresses, me: int) -> Push | None:
     user_id = addresses.user_id(iq.attrs.get("from"))
     seconds = as_int(payload.attrs.get("seconds"))
     if user_id is None or seconds is None or seconds < 0:
@@ -140,14 +142,14 @@ def _last_activity(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push
     )
 
 
-def _own_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
+def _own_list(iq: Node, payload: Node, addresses: Addresses, me: int) -> Push:
     # A server pushes a list without a sender, or as the account itself. Any other sender is a forgery, also
     # another device of this account. (RFC 6121, 2.1.6; XEP-0016, 2.2.)
     sender = iq.attrs.get("from")
     return Push(accepted=sender is None or sender.lower() == addresses.user(me))
 
 
-def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
+def _contact_list(iq: Node, payload: Node, addresses: Addresses, me: int) -> Push:
     push = _own_list(iq, payload, addresses, me)
     changed = [decode_roster_item(item, addresses) for item in children(payload)]
     # A push has exactly one item (RFC 6121, 2.1.6).
@@ -166,7 +168,7 @@ def _contact_list(iq: Any, payload: Any, addresses: Addresses, me: int) -> Push:
     )
 
 
-PushDecoder = Callable[[Any, Any, Addresses, int], Push | None]
+PushDecoder = Callable[[Node, Node, Addresses, int], Push | None]
 
 PUSHES: dict[tuple[str | None, str, str], PushDecoder] = {
     ("get", "ping", ns.PING): _ping,

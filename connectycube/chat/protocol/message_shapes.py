@@ -67,18 +67,18 @@ class Shape:
         places: dict[_Slot, int] = {slot: place for place, slot in enumerate(slots)}
         none = len(slots)  # the place of the group for values that the shape does not have
         self.first: _Getter = itemgetter(*[places.get(name, none) for name in VALUES])
-        self.custom = [
+        self.custom: list[tuple[str, int]] = [
             (slot.removeprefix(CLIENT), place)
             for slot, place in places.items()
             if isinstance(slot, str) and slot not in VALUES
         ]
         params = tree.findall(PARAMS)
-        self.entries = sum(map(len, params))
+        self.entries: int = sum(map(len, params))
         self.attachments: list[_Getter] = [
             itemgetter(*[places.get((number, key), none) for key in KEYS_OF_ATTACHMENTS])
             for number in range(sum(len(each.findall(ATTACHMENT)) for each in params))
         ]
-        self.is_marked = tree.find(MARKABLE) is not None
+        self.is_marked: bool = tree.find(MARKABLE) is not None
 
     def match(self, text: str) -> Sequence[Any] | None:
         """Return the values and texts of a message; None if it has another shape."""
@@ -92,7 +92,8 @@ class Shape:
 
 
 _Match: TypeAlias = Callable[[str], "re.Match[str] | None"]
-_Getter: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+_Values: TypeAlias = Sequence[Any]  # texts, of which only some may be missing
+_Getter: TypeAlias = Callable[[_Values], _Values]
 
 
 def _compiled(parts: Sequence[str], group: str) -> _Match:

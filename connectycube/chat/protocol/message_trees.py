@@ -10,13 +10,13 @@ what is wrong. What both can read they read alike.
 from __future__ import annotations
 
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 
 from ..._expat import LONGEST_NAMESPACE
 from ...models.messages import RESERVED_NAMES
 from . import namespaces as ns
-from .nodes import add_text, attach, new_node
+from .nodes import Node, add_text, attach, new_node
 
 __all__ = [
     "ATTACHMENT",
@@ -124,7 +124,7 @@ def _name(tag: str) -> str:
     return tag[1:].replace("}", " ") if tag[0] == "{" else tag
 
 
-def tree_as_node(tree: Element, depth: int) -> Any:
+def tree_as_node(tree: Element, depth: int) -> Node:
     """Return an element as a Node, in which elements may be nested ``depth`` deep."""
     if depth < 0:
         raise BeyondLimits

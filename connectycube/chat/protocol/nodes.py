@@ -7,16 +7,36 @@ builds and serialises Nodes: xmpppy's own output escapes too little and checks n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from xmpp.simplexml import Node
+from typing import TYPE_CHECKING
 
 from . import markup
+
+if TYPE_CHECKING:
+
+    class Node:
+        """What the package uses of xmpppy's Node, which has no types."""
+
+        name: str
+        namespace: str
+        attrs: dict[str, str]
+        data: list[str]
+        kids: list[Node]
+        parent: Node | None
+        nsd: dict[str, str]
+        nsp_cache: dict[str, str]
+        size: int
+        """The bytes of a first-level element, which the parser notes."""
+
+        def getData(self) -> str:
+            """Return the text in it."""
+
+else:
+    from xmpp.simplexml import Node
 
 __all__ = ["Node", "add_text", "attach", "child", "children", "element", "new_node", "serialise"]
 
 
-def new_node(name: str, namespace: str, attributes: dict[str, str]) -> Any:
+def new_node(name: str, namespace: str, attributes: dict[str, str]) -> Node:
     """Return a Node without parent and children; ``attributes`` becomes its own."""
     # Not with Node.__init__: it copies the attributes, and splits names that the parser has split already.
     node = Node.__new__(Node)
@@ -25,7 +45,7 @@ def new_node(name: str, namespace: str, attributes: dict[str, str]) -> Any:
     return node
 
 
-def attach(parent: Any, node: Any) -> None:
+def attach(parent: Node, node: Node) -> None:
     """Append ``node`` to ``parent``, without a reference back, which would be a cycle for the collector."""
     # data[i] is the text before kids[i].
     if len(parent.data) == len(parent.kids):
@@ -33,7 +53,7 @@ def attach(parent: Any, node: Any) -> None:
     parent.kids.append(node)
 
 
-def add_text(node: Any, text: str) -> None:
+def add_text(node: Node, text: str) -> None:
     """Append text to ``node``, behind the children that it has so far."""
     if len(node.data) > len(node.kids):
         node.data[-1] += text
@@ -45,8 +65,8 @@ def element(
     name: str,
     namespace: str,
     attributes: Mapping[str, str] | None = None,
-    *content: Any,
-) -> Any:
+    *content: Node | str,
+) -> Node:
     """Return a Node with the given attributes and content (Nodes and strings)."""
     node = new_node(name, namespace, dict(attributes or {}))
     for part in content:
@@ -57,12 +77,12 @@ def element(
     return node
 
 
-def children(node: Any) -> Iterator[Any]:
+def children(node: Node) -> Iterator[Node]:
     """Yield the child Nodes of ``node``."""
     return (kid for kid in node.kids if kid is not None)
 
 
-def child(node: Any, name: str | None, namespace: str) -> Any | None:
+def child(node: Node, name: str | None, namespace: str) -> Node | None:
     """Return the first child of that name (None: any) and namespace, or None."""
     for kid in children(node):
         if kid.namespace == namespace and name in (None, kid.name):
@@ -70,7 +90,7 @@ def child(node: Any, name: str | None, namespace: str) -> Any | None:
     return None
 
 
-def serialise(node: Any, inherited: str = "") -> str:
+def serialise(node: Node, inherited: str = "") -> str:
     """Write ``node`` as XML inside an element of the namespace ``inherited``.
 
     Raises ArgumentValueError for a name or a character that XML does not allow.
@@ -82,7 +102,7 @@ def serialise(node: Any, inherited: str = "") -> str:
     for key, value in node.attrs.items():
         checked = markup.check_text(f"attribute {key}", str(value))
         parts.append(f' {markup.check_name("attribute", key)}="{markup.attribute(checked)}"')
-    content = []
+    content: list[str] = []
     for position in range(max(len(node.data), len(node.kids))):
         if position < len(node.data):
             content.append(markup.text(markup.check_text(name, node.data[position])))

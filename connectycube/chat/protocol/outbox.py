@@ -73,7 +73,7 @@ class Outbox:
         self._limits = limits
         self.waiting: deque[Outbound] = deque()
         self.unacknowledged: deque[Outbound] = deque()
-        self.messages_waiting = 0
+        self.messages_waiting: int = 0
         """The number of waiting stanzas whose outcome is reported."""
         # The unacknowledged stanzas whose outcome is reported: by the id of the message the first one, and
         # those behind it, as an application may give one id to messages for several users.
@@ -83,7 +83,7 @@ class Outbox:
         self._bytes = 0
         # The share of background stanzas in both queues. The bounds for callers do not count it.
         self._background = self._background_bytes = 0
-        self.replays = False
+        self.replays: bool = False
         """Whether the session was resumed and stanzas are still to be written again."""
 
     def __len__(self) -> int:

@@ -10,8 +10,9 @@ or a processing instruction in it, is skipped and becomes a :class:`RefusedEleme
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
+from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from ..._expat import WHOLE_TAG, TagBuffer, first_tag
@@ -33,7 +34,9 @@ from .nodes import Node, add_text, attach, children, new_node
 __all__ = [
     "Item",
     "MessageStanza",
+    "Params",
     "RefusedElement",
+    "StanzaItem",
     "StreamEnd",
     "StreamParser",
     "StreamStart",
@@ -73,13 +76,17 @@ _BETWEEN_STANZAS = re.compile(
 )
 
 
+Params: TypeAlias = "dict[str, str | Params]"
+"""The names of extraParams, with text or, nested, with dicts."""
+
+
 class StreamStart:
     """The peer's stream header."""
 
     __slots__ = ("attributes",)
 
     def __init__(self, attributes: dict[str, str]) -> None:
-        self.attributes = attributes
+        self.attributes: dict[str, str] = attributes
 
 
 class StreamEnd:
@@ -99,12 +106,13 @@ class MessageStanza:
     __slots__ = ("attachments", "attributes", "body", "entries", "others", "params", "size")
 
     def __init__(self, attributes: dict[str, str]) -> None:
-        self.attributes = attributes
+        self.attributes: dict[str, str] = attributes
         self.body: str | None = None
-        self.params: dict[str, Any] = {}
+        self.params: Params = {}
         self.attachments: list[dict[str, str]] = []
-        self.others: dict[str, Any] = {}
-        self.size = self.entries = 0
+        self.others: dict[str, Node] = {}
+        self.size: int = 0
+        self.entries: int = 0
 
 
 class RefusedElement:
@@ -116,13 +124,16 @@ class RefusedElement:
     __slots__ = ("attributes", "name", "namespace", "reason", "size")
 
     def __init__(self, name: str, attributes: dict[str, str], reason: str, size: int) -> None:
+        self.namespace: str
+        self.name: str
         self.namespace, _, self.name = name.rpartition(" ")
-        self.attributes = attributes
-        self.reason = reason
-        self.size = size
+        self.attributes: dict[str, str] = attributes
+        self.reason: str = reason
+        self.size: int = size
 
 
-Item: TypeAlias = StreamStart | StreamEnd | MessageStanza | RefusedElement | Node | Any
+StanzaItem: TypeAlias = "MessageStanza | RefusedElement | Node"
+Item: TypeAlias = "StreamStart | StreamEnd | StanzaItem"
 
 
 class _ExpatIsFull(Exception):
@@ -139,13 +150,13 @@ class PlainReader(Protocol):
     def shapes(self) -> Sequence[object]:
         """What ``read_alike`` knows; without these it finds nothing."""
 
-    def read_alike(self, data: bytes, size: int) -> object | None:
+    def read_alike(self, data: bytes, size: int) -> Any:
         """Return the item of a message that is written like an earlier one, None if it is not."""
 
-    def read(self, tree: Any, size: int) -> object | None:
+    def read(self, tree: Element, size: int) -> Any:
         """Return the item of a message that is plain, None if it is not."""
 
-    def learn(self, data: bytes, tree: Any, item: Any) -> None:
+    def learn(self, data: bytes, tree: Element, item: Any) -> None:
         """Note how a message is written that ``read`` has made an item of."""
 
 
@@ -166,7 +177,7 @@ class StreamParser:
         self._began = 0  # the position at which the incomplete element begins, in bytes
         self._depth = 0  # open elements, the stream itself included
         self._elements = 0  # inside the current first-level element
-        self.skips = ""
+        self.skips: str = ""
         self._first: tuple[str, dict[str, str]] = ("", {})  # the newest first-level element
         self._head = b""  # the first bytes of the incomplete element
         self._head_at = 0  # the position of these bytes
@@ -174,9 +185,9 @@ class StreamParser:
         # The position of the newest element that contained an element whose place is behind it.
         self._endless_at = -1
         self._message = MessageStanza({})
-        self._open: list[Any] = []  # Nodes under construction, outermost first
+        self._open: list[Node] = []  # Nodes under construction, outermost first
         self._text: list[str] = []  # always the same list, because expat calls its append()
-        self._params: list[dict[str, Any]] = []  # dicts under construction inside extraParams
+        self._params: list[Params] = []  # dicts under construction inside extraParams
         self._tags = TagBuffer()
         self._held = b""  # the beginning of a message, not fed yet
         self._is_between = False  # whether the next byte may be the first one of a message in a run
@@ -363,7 +374,7 @@ class StreamParser:
         self._pass_over(start + position, start + before)
         return position
 
-    def _append_tree(self, tree: Any, data: bytes, size: int) -> bool:
+    def _append_tree(self, tree: Element, data: bytes, size: int) -> bool:
         """Append the item of a message to the items; return False if it is beyond the limits."""
         item: Any = None
         if self.plain is not None and (item := self.plain.read(tree, size)) is not None:
@@ -385,7 +396,7 @@ class StreamParser:
         self._began_expat += size
         self._began = began
 
-    def _stanza_of(self, tree: Any) -> MessageStanza:
+    def _stanza_of(self, tree: Element) -> MessageStanza:
         """Read a message that is a tree, as the methods below read one from expat's events."""
         attributes = tree.attrib
         stanza = MessageStanza(renamed(attributes) if "{" in "".join(attributes) else attributes)
@@ -412,7 +423,7 @@ class StreamParser:
             raise BeyondLimits
         return stanza
 
-    def _read_params(self, tree: Any, stanza: MessageStanza) -> bool:
+    def _read_params(self, tree: Element, stanza: MessageStanza) -> bool:
         """Read extraParams; return whether elements are nested in them."""
         params, deep = stanza.params, False
         for entry in tree:
@@ -507,12 +518,17 @@ class StreamParser:
 
     # Expat calls the methods below. They raise only to end the stream or the parser.
 
-    def _use(self, start: Any, end: Any, text: Any) -> None:
+    def _use(
+        self,
+        start: Callable[[str, dict[str, str]], None],
+        end: Callable[[str], None],
+        text: Callable[[str], None] | None,
+    ) -> None:
         self._expat.StartElementHandler = start
         self._expat.EndElementHandler = end
         self._expat.CharacterDataHandler = text
 
-    def _forbid(self, what: str) -> Any:
+    def _forbid(self, what: str) -> Callable[..., None]:
         """Return a handler that ends the stream because of ``what``."""
 
         def end_stream(*_: object) -> None:
@@ -520,7 +536,7 @@ class StreamParser:
 
         return end_stream
 
-    def _skip_around(self, what: str) -> Any:
+    def _skip_around(self, what: str) -> Callable[..., None]:
         """Return a handler that skips the element around ``what``; between elements it ends the stream."""
         end_stream = self._forbid(what)
 
@@ -707,7 +723,7 @@ class StreamParser:
             self._back_to_message()
 
 
-def message_of(node: Any, size: int) -> MessageStanza:
+def message_of(node: Node, size: int) -> MessageStanza:
     """Read a message that is a Node inside another stanza, as the parser reads a message stanza."""
     stanza = MessageStanza(node.attrs)
     stanza.size = size
@@ -726,31 +742,31 @@ def message_of(node: Any, size: int) -> MessageStanza:
     return stanza
 
 
-def _all_text(node: Any) -> str:
-    parts = []
+def _all_text(node: Node) -> str:
+    parts: list[str] = []
     for position, text in enumerate(node.data):
         parts.append(text)
         parts += [_all_text(kid) for kid in node.kids[position : position + 1]]
     return "".join(parts)
 
 
-def _count(node: Any) -> int:
+def _count(node: Node) -> int:
     """Count the elements inside ``node``."""
     return sum(1 + _count(kid) for kid in children(node))
 
 
-def _param(node: Any) -> dict[str, Any] | str:
+def _param(node: Node) -> Params | str:
     return {kid.name: _param(kid) for kid in children(node)} or "".join(node.data)
 
 
-def _tree_param(tree: Any, depth: int) -> dict[str, Any] | str:
+def _tree_param(tree: Element, depth: int) -> Params | str:
     if depth < 0:
         raise BeyondLimits
     inner = {kid.tag.rpartition("}")[2]: _tree_param(kid, depth - 1) for kid in tree}
     return inner or tree.text or ""
 
 
-def _check_depth(tree: Any, depth: int) -> int:
+def _check_depth(tree: Element, depth: int) -> int:
     """Return the number of elements inside a tree; raise BeyondLimits if one is more than ``depth`` deep."""
     count, level = 0, list(tree)
     while level:
@@ -762,6 +778,6 @@ def _check_depth(tree: Any, depth: int) -> int:
     return count
 
 
-def _node(name: str, attributes: dict[str, str]) -> Any:
+def _node(name: str, attributes: dict[str, str]) -> Node:
     namespace, _, local = name.rpartition(" ")
     return new_node(local, namespace, attributes)

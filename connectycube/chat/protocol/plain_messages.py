@@ -194,7 +194,7 @@ class PlainMessages:
             origin.own,
             origin.dialog,
         )
-        return new_delivery(  # type: ignore[no-any-return]
+        return new_delivery(
             MESSAGE_SIGNALS[origin.own],
             message,
             origin.conversation,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from attrs import evolve
 
@@ -11,14 +10,14 @@ from ...models import ContactEvent, Presence
 from . import namespaces as ns
 from .addresses import Addresses
 from .decoding import Delivery, Unreported
-from .nodes import child
+from .nodes import Node, child
 
 __all__ = ["decode_presence"]
 
 _SHOWN = frozenset({"away", "chat", "dnd", "xa"})
 
 
-def decode_presence(node: Any, addresses: Addresses, me: int) -> list[Delivery] | Unreported:
+def decode_presence(node: Node, addresses: Addresses, me: int) -> list[Delivery] | Unreported:
     """Decode a presence that did not come from a room."""
     sender = node.attrs.get("from", "")
     user_id = addresses.user_id(sender)
@@ -30,15 +29,15 @@ def decode_presence(node: Any, addresses: Addresses, me: int) -> list[Delivery] 
     return [evolve(decoder(node, sender, user_id), conversation=addresses.user(user_id))]
 
 
-def _contact(signal: str) -> Callable[[Any, str, int], Delivery]:
-    def decode(node: Any, sender: str, user_id: int) -> Delivery:
+def _contact(signal: str) -> Callable[[Node, str, int], Delivery]:
+    def decode(node: Node, sender: str, user_id: int) -> Delivery:
         return Delivery(signal=signal, event=ContactEvent(user_id=user_id))
 
     return decode
 
 
-def _availability(available: bool) -> Callable[[Any, str, int], Delivery]:
-    def decode(node: Any, sender: str, user_id: int) -> Delivery:
+def _availability(available: bool) -> Callable[[Node, str, int], Delivery]:
+    def decode(node: Node, sender: str, user_id: int) -> Delivery:
         resource = sender.partition("/")[2]
         show = _text(node, "show")
         return Delivery(
@@ -56,12 +55,12 @@ def _availability(available: bool) -> Callable[[Any, str, int], Delivery]:
     return decode
 
 
-def _text(node: Any, name: str) -> str | None:
+def _text(node: Node, name: str) -> str | None:
     found = child(node, name, ns.CLIENT)
     return (found.getData() or None) if found is not None else None
 
 
-KINDS: dict[str | None, Callable[[Any, str, int], Delivery]] = {
+KINDS: dict[str | None, Callable[[Node, str, int], Delivery]] = {
     None: _availability(True),
     "unavailable": _availability(False),
     "subscribe": _contact("contact_requested"),

@@ -7,7 +7,6 @@ Items of other kinds, which other programs may have written, are kept as they ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from attrs import evolve, frozen
 
@@ -18,7 +17,7 @@ from ...models._json import as_int
 from . import namespaces as ns
 from .addresses import Addresses
 from .markup import attribute, check_text
-from .nodes import child, children
+from .nodes import Node, child, children
 
 __all__ = [
     "NAMES_QUERY",
@@ -60,7 +59,7 @@ def check_list_name(name: str, value: object) -> str:
     return check_text(name, check_str(name, value, longest=1023))
 
 
-def decode_names(query: Any) -> PrivacyListNames:
+def decode_names(query: Node) -> PrivacyListNames:
     """Read the names of all lists, and of the lists in force."""
     default, active = (child(query, kind, ns.PRIVACY) for kind in ("default", "active"))
     names = (kid.attrs.get("name") for kid in children(query) if kid.name == "list")
@@ -99,7 +98,7 @@ def _item(order: int, rule: Rule) -> str:
     return f'<item{whom} action="{rule.action}" order="{order}">{only}</item>'
 
 
-def decode_rules(query: Any) -> list[Rule]:
+def decode_rules(query: Node) -> list[Rule]:
     """Read the rules of the list in an answer, in the order in which the server applies them."""
     wanted = child(query, "list", ns.PRIVACY)
     if wanted is None:

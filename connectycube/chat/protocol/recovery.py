@@ -65,9 +65,9 @@ class Recovery:
         self._pending_cursor: float | None = None
         self._since: float | None = None  # the beginning of the gap, until the whole gap is filled
         self._older: frozenset[Key] = frozenset()  # what history had before the first login
-        self.is_open = False
+        self.is_open: bool = False
         """Whether there is a gap that is still to be filled."""
-        self.is_holding = False
+        self.is_holding: bool = False
         """Whether live events, all or some, wait for history."""
         self._asked: FetchGap | None = None
         self._asked_since: datetime | None = None

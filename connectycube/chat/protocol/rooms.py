@@ -7,7 +7,6 @@ joins it again. The nick is the user's id, as the service requires.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from attrs import define, field
 
@@ -18,7 +17,7 @@ from .addresses import Addresses, bare
 from .decoding import Delivery, Unreported, error_of
 from .encoding import encode_join, encode_leave
 from .iq import Answer
-from .nodes import child, children
+from .nodes import Node, child, children
 
 __all__ = ["Rooms"]
 
@@ -58,8 +57,8 @@ class _Room:
     # How often we have left and asked to join again, without the server's answer that we left.
     rejoins: int = 0
     occupants: set[int] = field(factory=set)
-    joining: list[Any] = field(factory=list)  # the waiters of join()
-    leaving: list[Any] = field(factory=list)  # the waiters of leave()
+    joining: list[object] = field(factory=list)  # the waiters of join()
+    leaving: list[object] = field(factory=list)  # the waiters of leave()
 
     def reset(self) -> None:
         """Note that we are not in the room, and have asked for nothing."""
@@ -115,7 +114,7 @@ class Rooms:
             room.is_joining = True
             self._send(encode_join(jid, me, self._new_id()))
 
-    def join(self, dialog: DialogRef, waiter: Any, me: int) -> list[Output]:
+    def join(self, dialog: DialogRef, waiter: object, me: int) -> list[Output]:
         """Join a room and answer ``waiter`` once we are in it."""
         self.want(dialog)
         assert dialog.id is not None
@@ -126,7 +125,7 @@ class Rooms:
         self.enter_one(dialog.id, me)
         return []
 
-    def leave(self, dialog_id: str, waiter: Any, me: int) -> list[Output]:
+    def leave(self, dialog_id: str, waiter: object, me: int) -> list[Output]:
         """Leave a room for good and answer ``waiter`` once we are out of it."""
         jid = self._addresses.room(dialog_id)
         room = self._rooms.get(jid)
@@ -138,7 +137,7 @@ class Rooms:
             self._send(encode_leave(jid, me))
         return []
 
-    def cancel_join(self, dialog_id: str, waiter: Any) -> None:
+    def cancel_join(self, dialog_id: str, waiter: object) -> None:
         """Give no answer to a waiter of ``join`` or ``leave``, whose caller has stopped waiting."""
         room = self._rooms.get(self._addresses.room(dialog_id))
         for waiting in (room.joining, room.leaving) if room is not None else ():
@@ -165,7 +164,7 @@ class Rooms:
             room.leaving.clear()
         return answers
 
-    def receive(self, presence: Any, me: int) -> list[Output] | Unreported:
+    def receive(self, presence: Node, me: int) -> list[Output] | Unreported:
         """Take a presence from a room; return the answers and events, or why there are none."""
         sender = presence.attrs.get("from", "")
         jid = bare(sender)
@@ -220,7 +219,7 @@ class Rooms:
             )
         ]
 
-    def _left(self, jid: str, details: Any, codes: frozenset[str]) -> list[Output]:
+    def _left(self, jid: str, details: Node | None, codes: frozenset[str]) -> list[Output]:
         """Take an unavailable presence of our own; the state of the room tells which stay it ends."""
         room = self._rooms[jid]
         if room.rejoins:
@@ -240,7 +239,7 @@ class Rooms:
             return [self._room_left(jid, left)]
         return [*self._forget(jid), self._room_left(jid, left)]
 
-    def _read_room_left(self, room: _Room, details: Any, codes: frozenset[str]) -> RoomLeft:
+    def _read_room_left(self, room: _Room, details: Node | None, codes: frozenset[str]) -> RoomLeft:
         """Read the reason of our removal from a room, the user who caused it, and that user's text."""
         destroyed = _child(details, "destroy")
         reason = "destroyed" if destroyed is not None else "removed"
@@ -294,11 +293,11 @@ class Rooms:
         return Delivery(signal="room_left", event=left, conversation=jid, bypasses_gap=True)
 
 
-def _child(node: Any, name: str) -> Any:
+def _child(node: Node | None, name: str) -> Node | None:
     return None if node is None else child(node, name, ns.MUC_USER)
 
 
-def _codes(details: Any) -> frozenset[str]:
+def _codes(details: Node | None) -> frozenset[str]:
     if details is None:
         return frozenset()
     return frozenset(kid.attrs.get("code", "") for kid in children(details) if kid.name == "status")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ..._checks import check_list, check_str
 from ...errors import ArgumentValueError
@@ -11,7 +10,7 @@ from ...models import ContactListItem
 from . import namespaces as ns
 from .addresses import Addresses
 from .markup import attribute, check_text, text
-from .nodes import children
+from .nodes import Node, children
 
 __all__ = [
     "ROSTER_QUERY",
@@ -29,13 +28,13 @@ _LONGEST = 1023  # bytes, as for a part of a JID (RFC 7622); servers refuse long
 _SUBSCRIPTIONS = frozenset({"none", "to", "from", "both"})
 
 
-def decode_roster(query: Any, addresses: Addresses) -> tuple[ContactListItem, ...]:
+def decode_roster(query: Node, addresses: Addresses) -> tuple[ContactListItem, ...]:
     """Read the contacts in the server's answer; items that name no user of this application are left out."""
     found = (decode_roster_item(item, addresses) for item in children(query))
     return tuple(item for item in found if item is not None and item.subscription != "remove")
 
 
-def decode_roster_item(item: Any, addresses: Addresses) -> ContactListItem | None:
+def decode_roster_item(item: Node, addresses: Addresses) -> ContactListItem | None:
     """Read one contact; None if it is no user of this application."""
     jid = item.attrs.get("jid", "")
     user_id = addresses.user_id(jid)

@@ -13,7 +13,6 @@ import math
 import re
 from collections import OrderedDict
 from datetime import datetime
-from typing import Any
 
 from attrs import asdict, frozen
 
@@ -76,7 +75,7 @@ def short_id(message_id: str) -> str:
     return f"sha256:{digest(message_id)}"
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """Return a digest of texts, and of mappings and lists of texts."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
@@ -105,7 +104,7 @@ class SeenMessages:
         # Messages that were found in history alone: the dates by group and key, and the groups by key.
         self._recovered: dict[Key, dict[Key, float | None]] = {}
         self._groups: dict[Key, Key] = {}
-        self.keep_since = math.inf
+        self.keep_since: float = math.inf
         """A key that was seen at this moment or later is remembered, however many there are."""
 
     def begin_link(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from ...config import Config
 from ...errors import (
@@ -41,8 +41,9 @@ from .inbound import Inbound
 from .iq import Answer, PendingRequests, decode_push
 from .liveness import Liveness
 from .markup import attribute
+from .nodes import Node
 from .outbox import Outbound, Outbox, Submission
-from .parser import MessageStanza, RefusedElement
+from .parser import MessageStanza, RefusedElement, StanzaItem
 from .recovery import Recovery
 from .rooms import Rooms
 from .roster import ROSTER_QUERY
@@ -94,31 +95,31 @@ class Session:
         self._new_id = new_id
         self.me = 0
         self.jid: str | None = None
-        self.outgoing = _Outgoing()
+        self.outgoing: _Outgoing = _Outgoing()
         self.outputs: list[Output] = []  # always the same list
         self._counters = counters
         times = config.timeouts
         again = min(times.acknowledgement / 6, times.liveness_answer / 3)
-        self.liveness = Liveness(times.liveness_interval, times.liveness_answer, again)
-        self.flowing = False
+        self.liveness: Liveness = Liveness(times.liveness_interval, times.liveness_answer, again)
+        self.flowing: bool = False
         self.takes_client_state = False
         """Whether the server of this link can be told that the client is inactive. (XEP-0352.)"""
         self._is_inactive = False  # as the server is told with XEP-0352
-        self.is_present = False
+        self.is_present: bool = False
         """Whether the server has handled the presence of this session: from then on messages reach us."""
         self._has_answered = False  # the server, on this link
         # In a resumed session nothing is sent until the server has answered on the new link.
         self._holds_back = False
         self._outbox = Outbox(config.limits)
-        self.has_room = self._outbox.has_room
+        self.has_room: Callable[[int], bool] = self._outbox.has_room
         """``has_room(size)`` says whether a message of so many bytes fits into the outbound buffer."""
         self._sent_typing = SentTyping()
         self._requests = PendingRequests()
-        self.timers = Timers()  # holds bytes to send and deliveries to make
+        self.timers: Timers = Timers()  # holds bytes to send and deliveries to make
         self._wants_sent = wants_sent
         self._rooms = Rooms(addresses, new_id, self._send_now)
         seen_messages = self._seen_messages = SeenMessages()
-        self.recovery = Recovery(
+        self.recovery: Recovery = Recovery(
             config,
             addresses,
             seen_messages,
@@ -140,7 +141,7 @@ class Session:
             self.outputs.append,
             self._refused,
         )
-        self.receive_plain = self._inbound.receive_plain
+        self.receive_plain: Callable[[Delivery, float], None] = self._inbound.receive_plain
         """Count a plain message and emit its outputs: ``receive_plain(delivery, now)``."""
         self._session_requests: dict[Hashable, tuple[str, str | None, str]] = {
             "carbons": ("set", None, f'<enable xmlns="{ns.CARBONS}"/>'),
@@ -150,9 +151,9 @@ class Session:
         # Messages that may have arrived; history is asked whether they have.
         self._in_doubt: list[Outbound] = []
         self._managed = False  # stanzas are counted and acknowledged (XEP-0198)
-        self.trusts_counts = True
+        self.trusts_counts: bool = True
         """Whether the server counts our stanzas correctly; if not, the next session does without counting."""
-        self.most_bytes = config.limits.message_bytes
+        self.most_bytes: int = config.limits.message_bytes
         """The largest stanza that may be sent."""
         self._resume_id: str | None = None
         self._answer_due = False  # the server has asked how many of its stanzas we have handled
@@ -193,7 +194,7 @@ class Session:
         self.outputs.clear()
         return outputs
 
-    def report(self, signal: str, event: Any, conversation: str | None = None) -> None:
+    def report(self, signal: str, event: object, conversation: str | None = None) -> None:
         """Emit an event that did not come from a stanza."""
         self.outputs.append(Delivery(signal=signal, event=event, conversation=conversation))
 
@@ -505,7 +506,7 @@ class Session:
         if self.liveness.is_due(now):
             self.ask(now)
 
-    def request(self, kind: str, to: str | None, payload: str, waiter: Any) -> str:
+    def request(self, kind: str, to: str | None, payload: str, waiter: object) -> str:
         """Send an IQ and return its id; the :class:`Answer` carries ``waiter``."""
         assert self.jid is not None
         request_id = self._new_id()
@@ -520,7 +521,7 @@ class Session:
         """Ignore the answer to a request, because its caller has stopped waiting."""
         self._requests.forget(request_id)
 
-    def forget_waiter(self, waiter: Any) -> None:
+    def forget_waiter(self, waiter: object) -> None:
         """Ignore the answers to the requests of a waiter: a signal handler has interrupted its caller."""
         self._requests.forget_waiter(waiter)
 
@@ -548,7 +549,7 @@ class Session:
         if self.takes_client_state and self.flowing and not self._holds_back:
             self.write(f'<{state} xmlns="{ns.CLIENT_STATE}"/>')
 
-    def join(self, dialog: DialogRef, waiter: Any) -> Callable[[], None]:
+    def join(self, dialog: DialogRef, waiter: object) -> Callable[[], None]:
         """Enter a dialog's room; the :class:`Answer` carries ``waiter``.
 
         Return a function after which the waiter gets no answer; the room is entered all the same.
@@ -557,7 +558,7 @@ class Session:
         assert dialog.id is not None
         return partial(self._rooms.cancel_join, dialog.id, waiter)
 
-    def leave(self, dialog_id: str, waiter: Any) -> Callable[[], None]:
+    def leave(self, dialog_id: str, waiter: object) -> Callable[[], None]:
         """Leave a dialog's room; the :class:`Answer` carries ``waiter``.
 
         Return a function after which the waiter gets no answer; the room is left all the same.
@@ -755,7 +756,7 @@ class Session:
         self._inbound.count(stanza.size)
         self._inbound.receive_message(stanza, self.me, now)
 
-    def receive_stanza(self, item: Any, now: float) -> None:
+    def receive_stanza(self, item: StanzaItem, now: float) -> None:
         """Count a stanza, decode it and emit its outputs."""
         if isinstance(item, MessageStanza):
             self.receive_message(item, now)
@@ -792,7 +793,7 @@ class Session:
         if answer is not None:
             self._answered(answer)
 
-    def _receive_iq(self, iq: Any, now: float) -> None:
+    def _receive_iq(self, iq: Node, now: float) -> None:
         """Take the answer to a request of ours, or a request or push of another entity. (RFC 6120, 8.2.3.)"""
         kind, request_id = iq.attrs.get("type"), iq.attrs.get("id")
         is_request = kind in ("get", "set")
@@ -812,7 +813,7 @@ class Session:
             refusal = None if accepted else "service-unavailable"
             self._answer_iq(iq.attrs.get("from"), request_id, refusal)
 
-    def _take_answer(self, iq: Any, request_id: str | None, now: float) -> bool:
+    def _take_answer(self, iq: Node, request_id: str | None, now: float) -> bool:
         """Take an answer; False if it answers no request of ours, or has the wrong sender."""
         is_from_server = iq.attrs.get("from") in self._server_names
         if request_id is not None and request_id == self._barrier and is_from_server:
@@ -826,7 +827,9 @@ class Session:
         return True
 
     def _drop(
-        self, reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"], stanza: Any
+        self,
+        reason: Unreported | Literal["stanzas_refused", "unclaimed_answers"],
+        stanza: StanzaItem | Delivery,
     ) -> None:
         self.outputs.append(self._counters.count(reason, stanza))
 

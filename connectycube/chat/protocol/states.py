@@ -38,7 +38,7 @@ class StateMachine:
     def __init__(
         self, changed: Callable[[StateChange], None], state: ChatState = ChatState.IDLE
     ) -> None:
-        self.state = state
+        self.state: ChatState = state
         self._changed = changed
 
     def go(self, state: ChatState, reason: Exception | None = None) -> None:

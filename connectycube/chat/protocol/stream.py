@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from ...config import Limits
 from ...errors import (
@@ -77,7 +77,7 @@ class Stream:
         self._counts = counts  # whether stream management may be used
         self.most_bytes: int | None = None
         """The largest stanza that the server says it takes, in bytes. (XEP-0478.)"""
-        self.takes_client_state = False
+        self.takes_client_state: bool = False
         """Whether the server can be told that the client is inactive. (XEP-0352.)"""
         self._bind_id = self._session_id = ""
         self._jid = ""
@@ -103,7 +103,7 @@ class Stream:
         return self._events_of(items, fault)
 
     def _events_of(
-        self, items: Iterable[Item], fault: StreamProtocolError | None
+        self, items: Iterable[Any], fault: StreamProtocolError | None
     ) -> Iterator[StreamEvent]:
         parser = self._parser
         for item in items:
@@ -224,7 +224,7 @@ class Stream:
                 return (NotResumed(_count(item)),)
         raise _unexpected(item, "the outcome of the resumption")
 
-    def _check_resumed(self, item: Any) -> None:
+    def _check_resumed(self, item: Node) -> None:
         """Raise StreamProtocolError if another session was resumed; servers may leave out ``previd``."""
         assert self._resumable is not None
         previous = item.attrs.get("previd")
@@ -240,7 +240,7 @@ class Stream:
         self._expected = self._bind
 
     def _bind(self, item: Item) -> _Events:
-        if not _is_answer_to(self._bind_id, item):
+        if not _is_answer_to(item, self._bind_id):
             return _stanza(item, "the outcome of the resource binding")
         bind = child(_result(item, "bind a resource"), "bind", ns.BIND)
         jid = child(bind, "jid", ns.BIND) if bind else None
@@ -257,7 +257,7 @@ class Stream:
         return self._enable()
 
     def _session(self, item: Item) -> _Events:
-        if not _is_answer_to(self._session_id, item):
+        if not _is_answer_to(item, self._session_id):
             return _stanza(item, "the outcome of the session request")
         _result(item, "begin a session")
         return self._enable()
@@ -297,13 +297,13 @@ class Stream:
         return _stanza(item, "a stanza")
 
 
-def _features(item: Item) -> Any:
+def _features(item: Item) -> Node:
     if isinstance(item, Node) and item.namespace == ns.STREAM and item.name == "features":
         return item
     raise _unexpected(item, "its stream features")
 
 
-def _most_bytes(features: Any) -> int | None:
+def _most_bytes(features: Node) -> int | None:
     limits = child(features, "limits", ns.STREAM_LIMITS)
     most = child(limits, "max-bytes", ns.STREAM_LIMITS) if limits is not None else None
     text = most.getData().strip() if most is not None else ""
@@ -317,7 +317,7 @@ def _stanza(item: Item, awaited: str) -> _Events:
     raise _unexpected(item, awaited)
 
 
-def _is_stanza(item: Item) -> bool:
+def _is_stanza(item: Item) -> TypeGuard[Node | RefusedElement]:
     return (
         isinstance(item, Node | RefusedElement)
         and item.namespace == ns.CLIENT
@@ -325,7 +325,7 @@ def _is_stanza(item: Item) -> bool:
     )
 
 
-def _is_answer_to(request_id: str, item: Item) -> bool:
+def _is_answer_to(item: Item, request_id: str) -> TypeGuard[Node]:
     return (
         isinstance(item, Node)
         and item.name == "iq"
@@ -334,7 +334,7 @@ def _is_answer_to(request_id: str, item: Item) -> bool:
     )
 
 
-def _result(item: Any, action: str) -> Any:
+def _result(item: Node, action: str) -> Node:
     if item.attrs.get("type") == "result":
         return item
     error = child(item, "error", ns.CLIENT)
@@ -343,7 +343,7 @@ def _result(item: Any, action: str) -> Any:
     raise StreamError(f"the server refused to {action}: {condition}", condition=condition)
 
 
-def _count(item: Any, required: bool = False) -> int | None:
+def _count(item: Node, required: bool = False) -> int | None:
     """Read the ``h`` of a stream management element: a number below 2^32. (XEP-0198.)"""
     text = item.attrs.get("h")
     if text is None and not required:
@@ -354,7 +354,7 @@ def _count(item: Any, required: bool = False) -> int | None:
     return int(text)
 
 
-def _stream_error(item: Any) -> StreamError:
+def _stream_error(item: Node) -> StreamError:
     """Return the error for a stream error of the server. (RFC 6120, 4.9.)"""
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     words = child(item, "text", ns.STREAMS)
@@ -363,7 +363,7 @@ def _stream_error(item: Any) -> StreamError:
     return StreamError(f"the server ended the stream: {condition}{detail}", condition=condition)
 
 
-def _sasl_error(item: Any, refused: str) -> Exception:
+def _sasl_error(item: Node, refused: str) -> Exception:
     """Return the error for a SASL failure; a temporary one is no refusal. (RFC 6120, 6.5.)"""
     reason = next((kid for kid in children(item) if kid.name != "text"), None)
     condition = reason.name if reason else "not-authorized"

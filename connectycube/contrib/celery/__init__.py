@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import celery  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "celery":
+except ModuleNotFoundError as _error:
+    if _error.name != "celery":
         raise
     raise ModuleNotFoundError(
         "celery is missing: pip install 'connectycube[celery]'", name="celery"

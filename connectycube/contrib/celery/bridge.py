@@ -21,14 +21,16 @@ from .task import ChatTask
 
 __all__ = ["hand_over"]
 
-logger = logging.getLogger("connectycube.celery")
+logger: logging.Logger = logging.getLogger("connectycube.celery")
 
 _AMQP = frozenset({"amqp", "amqps", "pyamqp"})
 _FOR_EVER = 1e9  # seconds: an event that the broker does not take is never given up
 _CONFIRM = 10.0  # seconds
 
 
-def hand_over(chat: Chat, task: Task, signals: Iterable[str] = ("message_received",)) -> None:
+def hand_over(
+    chat: Chat, task: Task[..., Any], signals: Iterable[str] = ("message_received",)
+) -> None:
     """Have a task run for each event of a chat, from its login on.
 
     On RabbitMQ each task is confirmed by the broker (``confirm_publish``) before the event counts as handled.
@@ -62,7 +64,7 @@ def hand_over(chat: Chat, task: Task, signals: Iterable[str] = ("message_receive
         )
 
 
-def _sender_of(task: Task) -> Callable[[str, Mapping[str, Any]], object]:
+def _sender_of(task: Task[..., Any]) -> Callable[[str, Mapping[str, Any]], object]:
     """Return a function that publishes a call of the task: ``send(task_id, envelope)``."""
     app = task.app
     scheme = str(app.connection_for_write().transport_cls)
@@ -78,7 +80,7 @@ def _sender_of(task: Task) -> Callable[[str, Mapping[str, Any]], object]:
 
     def send(task_id: str, data: Mapping[str, Any]) -> None:
         with pools.producers[confirming].acquire(block=True, timeout=_CONFIRM) as producer:
-            task.apply_async(
+            task.apply_async(  # type: ignore[call-arg]  # its types lack confirm_timeout
                 (data,), task_id=task_id, retry=False, producer=producer, confirm_timeout=_CONFIRM
             )
 

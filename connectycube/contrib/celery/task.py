@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
@@ -15,7 +15,13 @@ from ..relay.envelope import Answer, Envelope
 __all__ = ["ChatTask"]
 
 
-class ChatTask(Task):  # type: ignore[misc]
+if TYPE_CHECKING:
+    _Task = Task[..., Any]
+else:
+    _Task = Task
+
+
+class ChatTask(_Task):
     """The base of a task for the events of a chat: ``@app.task(base=ChatTask)``.
 
     It is called with the event. A worker acknowledges it after the run, so a task whose worker was killed
@@ -31,8 +37,8 @@ class ChatTask(Task):  # type: ignore[misc]
         ...     print(f"{message.body}, in {self.name}")
     """
 
-    acks_late = True
-    reject_on_worker_lost = True
+    acks_late: bool = True
+    reject_on_worker_lost: bool = True
 
     def __call__(self, envelope: Mapping[str, Any]) -> Any:
         """Run the task for the event of an envelope; raises EnvelopeError for one that cannot be read."""
@@ -44,7 +50,9 @@ class ChatTask(Task):  # type: ignore[misc]
 
         Its ``reply_over_rest(client(), body)`` answers; there is no outbox.
         """
-        envelope = Envelope.from_dict(self.request.args[0])
+        arguments = self.request.args
+        assert arguments is not None  # it runs
+        envelope = Envelope.from_dict(arguments[0])
         attempt = (self.request.retries or 0) + 1
         delivery = self.request.delivery_info or {}
         event_is_repeated = bool(getattr(envelope.event, "redelivered", False))

@@ -135,7 +135,7 @@ class HealthServer:
         except OSError as error:
             host, port = address
             raise _told(f"the health port {port} of {host} cannot be opened", error) from None
-        self.port = self._server.server_address[1]
+        self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="health-port", daemon=True
         )

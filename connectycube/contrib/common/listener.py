@@ -35,7 +35,7 @@ class AnnouncedLease:
     def __init__(self, lease: Lease, on_held: Callable[[str | None], object]) -> None:
         self._lease = lease
         self._on_held = on_held
-        self.is_awaited = False
+        self.is_awaited: bool = False
         """Whether another holder had it when it was last asked for."""
 
     @property

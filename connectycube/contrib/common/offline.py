@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypedDict, TypeVar
 
 from attrs import evolve, field, frozen
 
-from connectycube import ChatState, Config, ConnectyCube, DialogRef, Message, Request, User
+from connectycube import (
+    Attachment,
+    ChatState,
+    Config,
+    ConnectyCube,
+    DialogRef,
+    Message,
+    Request,
+    User,
+)
 from connectycube._checks import check_str
 from connectycube.errors import ArgumentTypeError
 
 from .sending import address_of
+
+if TYPE_CHECKING:
+    from connectycube.typing import CustomValue
 
 __all__ = [
     "BOT_ID",
@@ -63,6 +75,33 @@ class Outbox(list[Entry]):
         self.append(message)
 
 
+class MessageFields(TypedDict, total=False):
+    """The fields of a Message beside its body, sender and dialog, for functions that pass them on."""
+
+    id: str | None
+    dialog_id: str | None
+    sender_id: int | None
+    recipient_id: int | None
+    date_sent: datetime | None
+    attachments: Iterable[Attachment]
+    custom: Mapping[str, Any]
+    read: bool | None
+    read_ids: tuple[int, ...]
+    delivered_ids: tuple[int, ...]
+    views_count: int | None
+    reactions: Mapping[str, Any] | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    silent: bool
+    markable: bool
+    save_to_history: bool
+    destroy_after: int | None
+    delayed: bool
+    recovered: bool
+    redelivered: bool
+    own: bool
+
+
 def stored_copy(message: Message, address: int | str | None) -> Message:
     """Return a message as it would be stored: with an id and the time."""
     return evolve(
@@ -75,7 +114,7 @@ def stored_copy(message: Message, address: int | str | None) -> Message:
 
 
 def arriving_message(
-    body: str, sender_id: int, dialog: str | DialogRef | None, fields: dict[str, Any]
+    body: str, sender_id: int, dialog: str | DialogRef | None, fields: MessageFields
 ) -> Message:
     """Return a message as a bot receives it; without a dialog it comes from the private one."""
     if dialog is None:
@@ -84,7 +123,7 @@ def arriving_message(
         place = DialogRef.room(check_str("dialog", dialog))
     else:
         place = dialog
-    given = {
+    given: dict[str, Any] = {
         "id": secrets.token_hex(12),
         "dialog_id": place.id,
         "dialog": place,
@@ -156,15 +195,19 @@ class OfflineChat:
     state: ChatState = ChatState.READY
     is_ready: bool = True
 
-    def send_message(self, dialog: Any, message: str | Message, **custom: Any) -> _SentHandle:
+    def send_message(
+        self, dialog: Any, message: str | Message, **custom: CustomValue
+    ) -> _SentHandle:
         """Keep a message to a dialog."""
         return self._send(dialog, message, custom)
 
-    def send_private(self, user_id: Any, message: str | Message, **custom: Any) -> _SentHandle:
+    def send_private(
+        self, user_id: Any, message: str | Message, **custom: CustomValue
+    ) -> _SentHandle:
         """Keep a message to a user."""
         return self._send(user_id, message, custom)
 
-    def reply(self, message: Message, reply: str | Message, **custom: Any) -> _SentHandle:
+    def reply(self, message: Message, reply: str | Message, **custom: CustomValue) -> _SentHandle:
         """Keep an answer."""
         if not isinstance(message, Message):
             raise ArgumentTypeError(f"message must be a Message, not {type(message).__name__}")
@@ -184,7 +227,12 @@ class OfflineChat:
     def _nothing(self, *_: Any, **__: Any) -> None:
         """Statuses, typing and rooms: nobody is there who would see them."""
 
-    mark_read = mark_delivered = send_typing = send_stop_typing = join = leave = _nothing
+    mark_read: ClassVar[Callable[..., None]] = _nothing
+    mark_delivered: ClassVar[Callable[..., None]] = _nothing
+    send_typing: ClassVar[Callable[..., None]] = _nothing
+    send_stop_typing: ClassVar[Callable[..., None]] = _nothing
+    join: ClassVar[Callable[..., None]] = _nothing
+    leave: ClassVar[Callable[..., None]] = _nothing
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the chat of deliver() has no {name}: {self._instead}")

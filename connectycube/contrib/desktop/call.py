@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 __all__ = ["Call", "WindowClosed"]
 
-logger = logging.getLogger("connectycube.desktop")
+logger: logging.Logger = logging.getLogger("connectycube.desktop")
 
 
 class WindowClosed(Exception):
@@ -23,7 +23,7 @@ class Call:
     """
 
     def __init__(self, name: str, function: Callable[[], object]) -> None:
-        self.since = time.monotonic()
+        self.since: float = time.monotonic()
         """When the call was made."""
         self._name = name
         self._function: Callable[[], object] | None = function

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Handover"]
 
-logger = logging.getLogger("connectycube.desktop")
+logger: logging.Logger = logging.getLogger("connectycube.desktop")
 
 Event = TypeVar("Event")
 Result = TypeVar("Result")

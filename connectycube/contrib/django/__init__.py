@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import django  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "django":
+except ModuleNotFoundError as _error:
+    if _error.name != "django":
         raise
     raise ModuleNotFoundError(
         "django is missing: pip install 'connectycube[django]'", name="django"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import setting_changed
+
+if TYPE_CHECKING:
+    from django.utils.functional import _Getter  # pyright: ignore[reportPrivateUsage]
+    from django_stubs_ext import StrOrPromise
 
 __all__ = ["ConnectyCubeConfig"]
 
@@ -14,10 +18,10 @@ __all__ = ["ConnectyCubeConfig"]
 class ConnectyCubeConfig(AppConfig):
     """ConnectyCube in ``INSTALLED_APPS``; it opens no connection."""
 
-    name = "connectycube.contrib.django"
-    label = "connectycube"
-    verbose_name = "ConnectyCube"
-    default_auto_field = "django.db.models.BigAutoField"
+    name: str = "connectycube.contrib.django"
+    label: str = "connectycube"
+    verbose_name: StrOrPromise = "ConnectyCube"
+    default_auto_field: str | _Getter[str] = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Register the checks, and follow ``override_settings``."""

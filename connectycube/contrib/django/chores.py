@@ -31,7 +31,7 @@ from .models import OutgoingMessage
 
 __all__ = ["Chores", "send_waiting"]
 
-logger = logging.getLogger("connectycube.django")
+logger: logging.Logger = logging.getLogger("connectycube.django")
 
 _EVERY = 1.0  # seconds between two looks for messages to send
 _LETTERS_EVERY = 5.0

@@ -17,7 +17,7 @@ from .signals import SIGNALS
 
 __all__ = ["keep", "run_marked"]
 
-logger = logging.getLogger("connectycube.django")
+logger: logging.Logger = logging.getLogger("connectycube.django")
 
 _LONGEST = 10_000
 

@@ -5,7 +5,7 @@ The service gets a token as a user's login, and asks :class:`IdentityView` who t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -90,7 +90,7 @@ class IdentityView(View):
         >>> urlpatterns = [path("chat/identity/", IdentityView.as_view())]
     """
 
-    http_method_names = ["get"]  # noqa: RUF012 - as Django has it
+    http_method_names: Sequence[str] = ("get",)
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Answer the question of the service.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -38,28 +39,28 @@ class ChatAccount(models.Model):
     It outlives the user of Django, so that ``connectycube_sync_users --delete`` knows whom to delete.
     """
 
-    user = models.OneToOneField(
+    user: models.OneToOneField[Any, Any] = models.OneToOneField(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="chat_account",
     )
-    uid = models.CharField(
+    uid: models.CharField[str, str] = models.CharField(
         max_length=100,
         unique=True,
         help_text="The primary key of the user of Django, for the service.",
     )
-    chat_id = models.BigIntegerField(
+    chat_id: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(
         unique=True, null=True, blank=True, help_text="The user's id at the service."
     )
-    fields_sent = models.JSONField(
+    fields_sent: models.JSONField[Any, Any] = models.JSONField(
         default=dict, blank=True, help_text="The fields of the user as the service has them."
     )
-    created = models.DateTimeField(auto_now_add=True)
-    changed = models.DateTimeField(auto_now=True)
+    created: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+    changed: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now=True)
 
-    objects = ChatAccountManager()
+    objects: ClassVar[ChatAccountManager] = ChatAccountManager()
 
     class Meta:
         verbose_name = "chat account"
@@ -73,14 +74,20 @@ class ChatAccount(models.Model):
 class Lease(models.Model):
     """Which process listens for a bot, and until when: only one at a time."""
 
-    name = models.CharField(max_length=150, unique=True, help_text="What it is for, such as a bot.")
-    holder = models.CharField(
+    name: models.CharField[str, str] = models.CharField(
+        max_length=150, unique=True, help_text="What it is for, such as a bot."
+    )
+    holder: models.CharField[str, str] = models.CharField(
         max_length=200, blank=True, help_text="Machine, process and a random part."
     )
-    until = models.DateTimeField(help_text="By the database's clock.")
-    fencing = models.BigIntegerField(default=0, help_text="Grows with each new holder.")
+    until: models.DateTimeField[datetime, datetime] = models.DateTimeField(
+        help_text="By the database's clock."
+    )
+    fencing: models.BigIntegerField[int, int] = models.BigIntegerField(
+        default=0, help_text="Grows with each new holder."
+    )
 
-    objects = models.Manager["Lease"]()
+    objects: ClassVar[models.Manager[Lease]] = models.Manager["Lease"]()
 
     class Meta:
         db_table = "connectycube_listener"  # SqlLease has a table connectycube_lease of its own
@@ -93,23 +100,25 @@ class Lease(models.Model):
 class DeadLetter(models.Model):
     """An event that a handler has given up: look at it, mend the handler, have it run again."""
 
-    bot = models.CharField(max_length=100, db_index=True)
-    signal = models.CharField(max_length=100)
-    receiver = models.CharField(max_length=300)
-    key = models.CharField(
+    bot: models.CharField[str, str] = models.CharField(max_length=100, db_index=True)
+    signal: models.CharField[str, str] = models.CharField(max_length=100)
+    receiver: models.CharField[str, str] = models.CharField(max_length=300)
+    key: models.CharField[str, str] = models.CharField(
         max_length=64, unique=True, help_text="Tells apart the events and receivers."
     )
-    event = models.JSONField(help_text="The event, as its to_dict() says.")
-    error = models.TextField()
-    attempts = models.PositiveIntegerField(default=1)
-    at = models.DateTimeField(auto_now=True)
-    is_marked = models.BooleanField(
+    event: models.JSONField[Any, Any] = models.JSONField(
+        help_text="The event, as its to_dict() says."
+    )
+    error: models.TextField[str, str] = models.TextField()
+    attempts: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(default=1)
+    at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now=True)
+    is_marked: models.BooleanField[bool, bool] = models.BooleanField(
         "run again",
         default=False,
         help_text="The listener runs the handler again within 5 seconds.",
     )
 
-    objects = models.Manager["DeadLetter"]()
+    objects: ClassVar[models.Manager[DeadLetter]] = models.Manager["DeadLetter"]()
 
     class Meta:
         verbose_name = "dead letter"
@@ -174,25 +183,35 @@ class OutgoingMessage(models.Model):
         SENT = "sent"
         FAILED = "failed"
 
-    bot = models.CharField(max_length=100, default="default")
-    to_user = models.BigIntegerField(null=True, blank=True, help_text="A user's id at the service.")
-    to_dialog = models.CharField(max_length=100, blank=True, help_text="Or the id of a dialog.")
-    body = models.TextField(blank=True)
-    custom = models.JSONField(default=dict, blank=True)
-    message_id = models.CharField(
+    bot: models.CharField[str, str] = models.CharField(max_length=100, default="default")
+    to_user: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(
+        null=True, blank=True, help_text="A user's id at the service."
+    )
+    to_dialog: models.CharField[str, str] = models.CharField(
+        max_length=100, blank=True, help_text="Or the id of a dialog."
+    )
+    body: models.TextField[str, str] = models.TextField(blank=True)
+    custom: models.JSONField[Any, Any] = models.JSONField(default=dict, blank=True)
+    message_id: models.CharField[str, str] = models.CharField(
         max_length=24,
         unique=True,
         default=new_message_id,
         editable=False,
         help_text="Never changes.",
     )
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveIntegerField(default=0, editable=False)
-    error = models.TextField(blank=True, editable=False)
-    created = models.DateTimeField(auto_now_add=True)
-    sent_at = models.DateTimeField(null=True, blank=True, editable=False)
+    state: models.CharField[str, str] = models.CharField(
+        max_length=10, choices=State.choices, default=State.WAITING
+    )
+    attempts: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(
+        default=0, editable=False
+    )
+    error: models.TextField[str, str] = models.TextField(blank=True, editable=False)
+    created: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+    sent_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        null=True, blank=True, editable=False
+    )
 
-    objects = OutgoingMessageManager()
+    objects: ClassVar[OutgoingMessageManager] = OutgoingMessageManager()
 
     class Meta:
         verbose_name = "outgoing message"

@@ -23,7 +23,7 @@ from .backends import BaseBackend, Outgoing, get_backend
 
 __all__ = ["asend", "message_of", "send"]
 
-logger = logging.getLogger("connectycube.django")
+logger: logging.Logger = logging.getLogger("connectycube.django")
 
 _ARGUMENTS = ("bot", "as_user", "on_commit")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -33,6 +33,11 @@ from .handlers import discover, handlers_of
 from .listener import Listener
 from .models import ChatAccount
 from .signals import SIGNALS, ChatSignal
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+    from ..common.offline import MessageFields
 
 __all__ = ["ChatTransactionTestCase", "OutboxMessage", "deliver", "fail_next", "outbox"]
 
@@ -61,13 +66,13 @@ _numbers = itertools.count(10_001)
 
 
 def deliver(
-    body: Any,
-    sender: Any = SENDER_ID,
+    body: object,
+    sender: object = SENDER_ID,
     dialog: str | DialogRef | None = None,
     *,
     bot: str = "default",
     signal: str | ChatSignal = "message_received",
-    **fields: Any,
+    **fields: Unpack[MessageFields],
 ) -> list[OutboxMessage]:
     """Call the handlers of a bot for a message, on this thread and in the test's transaction.
 

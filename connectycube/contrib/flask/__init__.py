@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import flask  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "flask":
+except ModuleNotFoundError as _error:
+    if _error.name != "flask":
         raise
     raise ModuleNotFoundError(
         "flask is missing: pip install 'connectycube[flask]'", name="flask"

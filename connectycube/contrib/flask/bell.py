@@ -22,7 +22,7 @@ from .run_folder import RunFolder
 
 __all__ = ["Bell", "Waiter"]
 
-logger = logging.getLogger("connectycube.flask")
+logger: logging.Logger = logging.getLogger("connectycube.flask")
 
 _EVERY_DIALOG = b"*"
 _SUFFIX = ".bell"
@@ -35,7 +35,7 @@ class Waiter:
 
     def __init__(self, dialog_id: str) -> None:
         self.dialog_id = dialog_id
-        self.rung = threading.Event()
+        self.rung: threading.Event = threading.Event()
         """Is set when the dialog has news, and when the server ends."""
 
 
@@ -60,7 +60,7 @@ class Bell:
         self._lock = threading.Lock()
         self._waiters: set[Waiter] = set()
         self._has_warned = False
-        self.is_ending = False
+        self.is_ending: bool = False
         """Whether the streams are to end."""
 
     def _check_process(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -16,6 +17,17 @@ from .bell import Bell
 from .conf import LIVE, LOCMEM, Settings
 from .servers import is_ending
 from .testing import OutboxMessage
+
+if TYPE_CHECKING:
+    from connectycube.typing import Credentials as LoginCredentials
+    from connectycube.typing import RenewSession
+
+    class ClientCredentials(LoginCredentials, total=False):
+        """The arguments of ``client_for``, for functions that pass them on."""
+
+        user_id: int | None
+        renew_session: RenewSession | None
+
 
 __all__ = ["Clients", "Credentials"]
 
@@ -29,7 +41,7 @@ _WHY = (
 class Credentials:
     """What ``client_for`` is given, as an object that shows nothing of it in the frames of an error."""
 
-    given: dict[str, Any] = field(repr=False)
+    given: Mapping[str, Any] = field(repr=False)
 
 
 @define(eq=False)

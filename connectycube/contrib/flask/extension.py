@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from flask import Flask, Response, current_app, g, has_request_context, request
@@ -18,6 +18,7 @@ from connectycube import (
     Message,
     NotFoundError,
     PermissionDeniedError,
+    User,
 )
 from connectycube._checks import check_int, check_number, check_str
 from connectycube.errors import ArgumentTypeError
@@ -41,6 +42,12 @@ from .stream import (
     first_blocks,
     is_temporary,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+    from ..common.offline import MessageFields
+    from .clients import ClientCredentials
 
 __all__ = ["FlaskCube"]
 
@@ -141,7 +148,7 @@ class FlaskCube:
         """
         return self._clients.bot(testing=current_app.testing)
 
-    def client_for(self, **credentials: Any) -> ConnectyCube:
+    def client_for(self, **credentials: Unpack[ClientCredentials]) -> ConnectyCube:
         """Return a client that acts as a user; it is kept in ``g``, and closed with the application context.
 
         The same arguments return the same client within one context. Clients share their connections.
@@ -355,12 +362,12 @@ class FlaskCube:
 
     def deliver(
         self,
-        body: Any,
-        sender: Any = SENDER_ID,
+        body: object,
+        sender: int | User = SENDER_ID,
         dialog: str | DialogRef | None = None,
         *,
         signal: str = "message_received",
-        **fields: Any,
+        **fields: Unpack[MessageFields],
     ) -> list[testing.OutboxMessage]:
         """Call the handlers for a message in a test, on this thread, each in a context of its own.
 

@@ -27,7 +27,7 @@ __all__ = [
     "is_temporary",
 ]
 
-logger = logging.getLogger("connectycube.flask")
+logger: logging.Logger = logging.getLogger("connectycube.flask")
 
 MOST_HISTORY = 100  # a page of the service
 _MOST_MISSED = 10_000  # messages

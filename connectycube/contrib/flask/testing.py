@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
@@ -13,6 +13,9 @@ from connectycube.errors import ArgumentTypeError
 from ..common.offline import OfflineChat, Outbox, arriving_message
 from ..common.sending import address_of
 from .handlers import Handler
+
+if TYPE_CHECKING:
+    from ..common.offline import MessageFields
 
 __all__ = ["OutboxMessage", "deliver", "event_of"]
 
@@ -50,7 +53,9 @@ class OutboxMessage:
         return dict(self.message.custom)
 
 
-def event_of(body: Any, sender: Any, dialog: str | DialogRef | None, fields: dict[str, Any]) -> Any:
+def event_of(
+    body: object, sender: object, dialog: str | DialogRef | None, fields: MessageFields
+) -> object:
     """Return the event for a text; anything but a text is an event already."""
     if not isinstance(body, str):
         return body

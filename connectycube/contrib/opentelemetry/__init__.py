@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 try:
     import opentelemetry.instrumentation.instrumentor
     import opentelemetry.trace  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name is None or not error.name.startswith("opentelemetry"):
+except ModuleNotFoundError as _error:
+    if _error.name is None or not _error.name.startswith("opentelemetry"):
         raise
     raise ModuleNotFoundError(
-        f"{error.name} is missing: pip install 'connectycube[opentelemetry]'", name=error.name
+        f"{_error.name} is missing: pip install 'connectycube[opentelemetry]'", name=_error.name
     ) from None
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from attrs import define, field
 
 __all__ = ["Children", "end_with_parent"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _LOOK = 0.1  # seconds between two looks at the children
 _QUICK = 5.0  # seconds: a child that lived shorter is replaced after a pause

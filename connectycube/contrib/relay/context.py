@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
@@ -16,9 +16,12 @@ from ..common.sending import checked_message
 from .envelope import Answer, Envelope
 from .ids import answer_id
 
+if TYPE_CHECKING:
+    from connectycube.typing import CustomValue
+
 __all__ = ["IN_REPLY_TO", "Context"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 IN_REPLY_TO = "in_reply_to"
 """The custom parameter by which an answer over REST is found again."""
@@ -69,7 +72,7 @@ class Context:
         """The trace that the event belongs to (W3C Trace Context), or None."""
         return self.envelope.traceparent
 
-    def reply(self, body: str | Message, **custom: Any) -> str:
+    def reply(self, body: str | Message, **custom: CustomValue) -> str:
         """Have the relay send a message to the dialog of the event.
 
         The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
@@ -88,7 +91,7 @@ class Context:
         """
         return self.send(self._dialog(), body, **custom)
 
-    def send(self, dialog: DialogRef, body: str | Message, **custom: Any) -> str:
+    def send(self, dialog: DialogRef, body: str | Message, **custom: CustomValue) -> str:
         """Have the relay send a message to any dialog.
 
         The n-th message of a handler has the same id in each attempt, so a repetition is known at the other
@@ -118,7 +121,9 @@ class Context:
         )  # not before the engine has it: the next attempt has the same number
         return message_id
 
-    def reply_over_rest(self, client: ConnectyCube, body: str | Message, **custom: Any) -> Message:
+    def reply_over_rest(
+        self, client: ConnectyCube, body: str | Message, **custom: CustomValue
+    ) -> Message:
         """Send a message to the dialog of the event over REST, without the relay.
 
         REST takes no id of ours. So the message carries one in the parameter ``in_reply_to``, and a repeated

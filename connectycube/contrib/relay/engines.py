@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from connectycube._checks import check_str
@@ -11,7 +11,18 @@ from connectycube.errors import ArgumentValueError
 
 from .engine import Engine
 
-__all__ = ["engine_of"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+__all__ = ["EngineOptions", "engine_of"]
+
+
+class EngineOptions(TypedDict, total=False):
+    """More arguments of an engine's class: ``remember`` is one of Redis alone."""
+
+    lease: float
+    remember: float
+
 
 _MODULES = {
     "redis": ("redis_streams", "RedisEngine"),
@@ -22,7 +33,7 @@ _MODULES = {
 }
 
 
-def engine_of(url: str | Engine, prefix: str, **options: Any) -> Engine:
+def engine_of(url: str | Engine, prefix: str, **options: Unpack[EngineOptions]) -> Engine:
     """Return the engine of a URL; an engine is returned as it is.
 
     Args:

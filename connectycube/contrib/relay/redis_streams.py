@@ -17,8 +17,8 @@ try:
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
-except ModuleNotFoundError as error:
-    if error.name != "redis":
+except ModuleNotFoundError as _error:
+    if _error.name != "redis":
         raise
     raise ModuleNotFoundError(
         "redis is missing: pip install 'connectycube[relay-redis]'", name="redis"
@@ -38,7 +38,7 @@ from .errors import (
 
 __all__ = ["RedisEngine"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _WAIT = 10.0  # seconds for an answer of the broker
 _SCHEMA = "1"

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectycube import Chat, ChatState, Handling, StateChange
 from connectycube._checks import check_callable, check_list
@@ -14,16 +14,19 @@ from connectycube.errors import ArgumentTypeError, NotConnectedError
 
 from ..common.signal_names import check_signal
 from .engine import Engine, Letter, PartitionStatus
-from .engines import engine_of
+from .engines import EngineOptions, engine_of
 from .envelope import Envelope, conversation_of, is_traceparent
 from .errors import RelayError
 from .ids import EventIds
 from .outbox import Outbox
 from .topics import check_name, events_topic
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
 __all__ = ["EngineCursor", "Relay"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _FOR_EVER = 1e9  # seconds: an event that the engine does not take is never given up
 _JOIN = 5.0  # seconds for an outbox to end
@@ -86,7 +89,7 @@ class Relay:
         groups: Iterable[str] = ("workers",),
         limit: int = 100_000,
         traceparent: Callable[[Chat, Any], str | None] | None = None,
-        **options: Any,
+        **options: Unpack[EngineOptions],
     ) -> None:
         self._engine = engine_of(url, check_name("prefix", prefix), **options)
         self._prefix = prefix

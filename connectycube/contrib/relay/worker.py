@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define
 
@@ -19,16 +19,19 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from ..common.signal_names import check_signal
 from .context import Context
 from .engine import Claim, Delivery, Engine, Letter, Subscription
-from .engines import engine_of
+from .engines import EngineOptions, engine_of
 from .envelope import Answer, Envelope
 from .errors import ClaimLostError, EngineFullError, EngineUnavailableError, EnvelopeError
 from .holding import Holder
 from .ids import letter_id
 from .topics import check_name, events_topic, outbox_topic
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
 __all__ = ["Worker", "WorkerCounts"]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 Handler = TypeVar("Handler", bound=Callable[..., object])
 _LOOK = 0.5  # seconds between two looks whether the worker is to end
@@ -89,7 +92,7 @@ class Worker:
         partitions: int = 16,
         handling: Handling | None = None,
         limit: int = 100_000,
-        **options: Any,
+        **options: Unpack[EngineOptions],
     ) -> None:
         self._engine = engine_of(url, check_name("prefix", prefix), **options)
         self._group = check_name("group", group)
@@ -103,7 +106,7 @@ class Worker:
         self._managers: list[Callable[..., AbstractContextManager[object]]] = []
         self._outboxes: set[int] = set()
         self._stop = threading.Event()
-        self.counts = WorkerCounts()
+        self.counts: WorkerCounts = WorkerCounts()
 
     # --- handlers ---
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import sentry_sdk  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "sentry_sdk":
+except ModuleNotFoundError as _error:
+    if _error.name != "sentry_sdk":
         raise
     raise ModuleNotFoundError(
         "sentry_sdk is missing: pip install 'connectycube[sentry]'", name="sentry_sdk"

@@ -132,9 +132,9 @@ class Exchanges:
     """
 
     def __init__(self) -> None:
-        self.active = False
+        self.active: bool = False
         """Whether anybody asks for exchanges; the servers look at it before they do anything."""
-        self.left_out = 0
+        self.left_out: int = 0
         """How many exchanges made room for newer ones."""
         self._log: deque[Exchange] = deque()
         self._bytes = 0

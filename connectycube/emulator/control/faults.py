@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import field, frozen
 
@@ -20,7 +20,20 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..domain.values import yes_or_no
 
-__all__ = ["CHAT", "FAULTS", "REST", "STORAGE", "Fault", "FaultKind", "Faults", "Parameter"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
+
+__all__ = [
+    "CHAT",
+    "FAULTS",
+    "REST",
+    "STORAGE",
+    "Fault",
+    "FaultArguments",
+    "FaultKind",
+    "Faults",
+    "Parameter",
+]
 
 CHAT = "chat"
 REST = "rest"
@@ -219,7 +232,7 @@ class Fault:
     ) -> None:
         self.id = fault_id
         self.name = name
-        self.parameters = dict(parameters)
+        self.parameters: dict[str, Any] = dict(parameters)
         self.user = user
         self.connection = connection
         self.sides = sides
@@ -281,6 +294,15 @@ class Fault:
             self._faults.remove(self)
 
 
+class FaultArguments(TypedDict, total=False):
+    """The arguments that all faults have in common."""
+
+    user: int | str | None
+    connection: str | None
+    on: str | None
+    times: int | None
+
+
 class Faults:
     """The faults of one emulator; a fault stays on when the emulator stops and starts again.
 
@@ -312,10 +334,76 @@ class Faults:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *FAULTS]
 
-    def __getattr__(self, name: str) -> Callable[..., Fault]:
-        if name not in FAULTS:
-            raise AttributeError(f"there is no fault {name}; there are {', '.join(FAULTS)}")
-        return lambda **parameters: self.start(name, **parameters)
+    if TYPE_CHECKING:  # the methods of the table
+
+        def drop(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Resets connections."""
+            ...
+
+        def half_open(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Accepts connections."""
+            ...
+
+        def delay(self, *, seconds: float, **common: Unpack[FaultArguments]) -> Fault:
+            """Delays everything that the emulator writes."""
+            ...
+
+        def throttle(self, *, bytes_per_second: float, **common: Unpack[FaultArguments]) -> Fault:
+            """Slows down everything that the emulator writes."""
+            ...
+
+        def duplicate(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Sends a stanza twice."""
+            ...
+
+        def reorder(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Swaps two stanzas to the same connection."""
+            ...
+
+        def refuse(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Resets new connections."""
+            ...
+
+        def rate_limit(
+            self, *, retry_after: int | None = None, **common: Unpack[FaultArguments]
+        ) -> Fault:
+            """Answers 429."""
+            ...
+
+        def server_error(self, *, status: int = 500, **common: Unpack[FaultArguments]) -> Fault:
+            """Answers a request with a status from 500 to 599 instead of handling it."""
+            ...
+
+        def expire_session(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Ends the session of a request."""
+            ...
+
+        def stream_error(
+            self,
+            *,
+            condition: str = "conflict",
+            resumable: bool = False,
+            **common: Unpack[FaultArguments],
+        ) -> Fault:
+            """Ends streams with an error."""
+            ...
+
+        def stop_acknowledging(self, **common: Unpack[FaultArguments]) -> Fault:
+            """Does not answer ``<r/>`` (XEP-0198)."""
+            ...
+
+        def refuse_resume(
+            self, *, h: bool | None = None, **common: Unpack[FaultArguments]
+        ) -> Fault:
+            """Ends the session that a client wants to resume."""
+            ...
+
+    else:
+
+        def __getattr__(self, name: str) -> Callable[..., Fault]:
+            if name not in FAULTS:
+                raise AttributeError(f"there is no fault {name}; there are {', '.join(FAULTS)}")
+            return lambda **parameters: self.start(name, **parameters)
 
     def start(
         self,
@@ -325,7 +413,7 @@ class Faults:
         connection: str | None = None,
         on: str | None = None,
         times: int | None = None,
-        **parameters: Any,
+        **parameters: float | str | bool | None,
     ) -> Fault:
         """Start a fault; it acts when this returns.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from connectycube._checks import check_int, check_list, check_one_of, check_str
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
@@ -20,7 +20,7 @@ from ..domain.conversations import PRIVATE, BackdatedMessage, Conversations, New
 from ..domain.identifiers import is_object_id
 from ..domain.roles import MOST_ADMINS, TYPES
 
-__all__ = ["USER_FIELDS", "Seeder"]
+__all__ = ["USER_FIELDS", "Seeder", "UserFields"]
 
 _LATEST = 2**53  # the largest integer that every JSON reader holds
 _KINDS = {name: number for number, name in TYPES.items()}
@@ -32,6 +32,25 @@ USER_FIELDS = (USER_COLUMNS.keys() - {"id", "created_at", "updated_at", "last_re
 _MESSAGE_FIELDS = frozenset(
     ("_id", "sender_id", "message", "date_sent", "attachments", "custom", "read_ids")
 )
+
+
+class UserFields(TypedDict, total=False):
+    """The fields of a new user beside login and password, for functions that pass them on."""
+
+    email: str | None
+    full_name: str | None
+    phone: str | None
+    website: str | None
+    external_id: str | int | None
+    facebook_id: str | int | None
+    twitter_id: str | int | None
+    custom_data: str | None
+    avatar: str | None
+    external_user_id: int | None
+    blob_id: int | None
+    timezone: int | None
+    tag_list: str | Sequence[str] | None
+    user_tags: str | Sequence[str] | None
 
 
 class Seeder:

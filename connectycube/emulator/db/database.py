@@ -41,7 +41,7 @@ class Database:
         A statement that would make it larger than ``most_bytes`` fails. (:func:`is_full`.)
         """
         try:
-            self.connection = sqlite3.connect(
+            self.connection: sqlite3.Connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=0
             )
         except sqlite3.OperationalError as error:

@@ -39,7 +39,7 @@ class Store:
     """The tables and the statements on them."""
 
     def __init__(self, path: str = ":memory:", most_bytes: int | None = None) -> None:
-        self.database = Database(path, most_bytes)
+        self.database: Database = Database(path, most_bytes)
         self.database.create(_SCHEMA)
         self._db = self.database.connection
         self._one, self._all = self.database.one, self.database.all

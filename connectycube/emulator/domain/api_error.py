@@ -25,10 +25,12 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status = status
-        self.errors = {name: list(texts) for name, texts in (errors or {}).items()}
+        self.errors: dict[str, list[str]] = {
+            name: list(texts) for name, texts in (errors or {}).items()
+        }
         if message is not None:
             self.errors.setdefault("base", []).append(message)
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         super().__init__(self.sentence)
 
     @property

@@ -81,8 +81,8 @@ class Conversations:
     """The rules for dialogs and messages. A dialog or message is a row of the store."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
-        self.store = ConversationStore(store.database)
-        self.json = ConversationJson(self.store, store, settings)
+        self.store: ConversationStore = ConversationStore(store.database)
+        self.json: ConversationJson = ConversationJson(self.store, store, settings)
         self._users = store
         self.settings = settings
         self._clock = clock

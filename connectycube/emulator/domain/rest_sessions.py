@@ -22,7 +22,7 @@ class RestSessions:
     """The rules for REST sessions. A session is a row of the store."""
 
     def __init__(self, store: Store, settings: Settings, clock: Clock, accounts: Accounts) -> None:
-        self.application = Application(settings, clock)
+        self.application: Application = Application(settings, clock)
         self._store = store
         self._settings = settings
         self._clock = clock

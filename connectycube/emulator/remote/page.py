@@ -7,7 +7,9 @@ no page may send to another origin without permission. (Fetch standard, section 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from aiohttp import web
 
@@ -45,7 +47,7 @@ _HEADERS = {
 class PageServer(ControlServer):
     """Serves the page to everybody on this machine, and the control API to those who know its token."""
 
-    headers = _HEADERS
+    headers: ClassVar[Mapping[str, str]] = _HEADERS
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""

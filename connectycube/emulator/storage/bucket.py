@@ -74,7 +74,7 @@ class Bucket:
         database: Database,
         most_bytes: Callable[[], int] = lambda: 2**63,
     ) -> None:
-        self.files = ObjectFiles(directory)
+        self.files: ObjectFiles = ObjectFiles(directory)
         self._clock = clock
         self._db = database
         self._db.create(_SCHEMA)

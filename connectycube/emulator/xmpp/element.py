@@ -30,8 +30,8 @@ class Element:
         attributes: Mapping[str, str | None] | None = None,
         *children: Element | str,
     ) -> None:
-        self.name = name
-        self.namespace = namespace
+        self.name: str = name
+        self.namespace: str = namespace
         self.attributes: dict[str, str] = {
             key: value for key, value in (attributes or {}).items() if value is not None
         }

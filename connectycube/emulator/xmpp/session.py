@@ -68,7 +68,7 @@ class Session:
         self.user_id = user_id
         self.resource = resource
         self.bare_jid = bare_jid
-        self.jid = f"{bare_jid}/{resource}"
+        self.jid: str = f"{bare_jid}/{resource}"
         self.link: Link | None = link
         self.presence: Element | None = None
         self.priority = 0
@@ -76,7 +76,7 @@ class Session:
         self.wants_roster = False
         self.active_list: str | None = None
         self.marked_inactive = False
-        self.indicates_inactive = False
+        self.indicates_inactive: bool = False
         self.activity_subscriptions: set[int] = set()
         self.directed: set[str] = set()
         self.management: StreamManagement | None = None

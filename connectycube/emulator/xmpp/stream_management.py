@@ -38,7 +38,7 @@ class StreamManagement:
         self.id = session_id
         self.resumable = resumable
         self._on_acknowledged = on_acknowledged
-        self.handled = 0
+        self.handled: int = 0
         """The number of the client's stanzas that were handled."""
         self.request_pending = False
         """Whether a request <r/> to the client is not answered yet."""
@@ -46,7 +46,7 @@ class StreamManagement:
         self._forgotten = 0  # stanzas that were forgotten without an acknowledgement
         self._unacknowledged: deque[Element] = deque()
         self._sizes: deque[int] = deque()
-        self.size = 0
+        self.size: int = 0
         """About the characters of the stanzas that are not acknowledged."""
 
     def count_handled(self) -> None:
