@@ -203,6 +203,17 @@ class Relay:
         topics = [self._topic, *(topic for topic in outboxes if topic is not None)]
         return [each for topic in topics for each in self._engine.status(topic)]
 
+    def blocked(self) -> str | None:
+        """Return why the engine takes no events at the moment, in words; None if it takes them.
+
+        RabbitMQ takes none while it has no memory or disk left, and Redis none while it has no memory left,
+        cannot write to the disk, or is a replica.
+
+        Raises:
+            EngineUnavailableError: The engine cannot be reached.
+        """
+        return self._engine.blocked()
+
     def letters(self) -> list[Letter]:
         """Return the dead letters of all groups, the oldest first.
 

@@ -41,4 +41,4 @@ def events_topic(groups: Iterable[str], partitions: int, limit: int) -> Topic:
 
 def outbox_topic(bot: int) -> Topic:
     """Return the topic of the answers that a bot is to send."""
-    return Topic(f"outbox.{bot}", (SENDERS,))
+    return Topic(f"outbox.{bot}", (SENDERS,), is_outbox=True)
