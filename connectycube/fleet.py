@@ -652,7 +652,9 @@ class Fleet(NotCopied, ChatSignals):
             with self._lock:
                 self._changed.notify_all()
             driver = member.chat._driver
-            if driver.is_closed:  # since the attempt began, when nobody was told because it was not over
+            if (
+                driver.is_closed
+            ):  # since the attempt began, when nobody was told because it was not over
                 self._closed(member, driver.core.closed_reason)
 
     # --- failures ---

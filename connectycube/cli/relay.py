@@ -154,11 +154,13 @@ def _print_status(relay: Relay, *, as_json: bool) -> None:
             print(
                 f"{each.topic}  {each.group}  {each.partition}: {each.waiting} wait{oldest}{owner}"
             )
-    count = len(relay.letters())
-    if not as_json:
-        print(f"dead letters: {count}")
-    else:
-        print(json.dumps({"dead": count}))
+    count, blocked = len(relay.letters()), relay.blocked()
+    if as_json:
+        print(json.dumps({"dead": count, "blocked": blocked}))
+        return
+    print(f"dead letters: {count}")
+    if blocked is not None:
+        print(f"blocked: {blocked}")
 
 
 def _fields(status: PartitionStatus) -> dict[str, Any]:

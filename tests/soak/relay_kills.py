@@ -1,7 +1,8 @@
 """Kill each part of a relay again and again while a bot answers: nothing is lost, late or answered twice.
 
-``python -m tests.soak.relay_kills --engine redis --messages 20000 --workers 4`` prints what was counted. Its
-exit status is 1 if a message was lost, handled out of order or answered twice at a receiver of this SDK.
+``python -m tests.soak.relay_kills --engine redis --messages 20000 --workers 4`` prints what was counted; with
+``--engine cluster`` the nodes of a RabbitMQ of three are killed, one at a time. Its exit status is 1 if a
+message was lost, handled out of order or answered twice at a receiver of this SDK.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from attrs import define, field
 
 from connectycube import Chat, ConnectyCube, Message
 from connectycube.emulator import Emulator
-from tests.interop.rabbitmq import RabbitMQ
+from tests.interop.rabbitmq import RabbitCluster, RabbitMQ
 from tests.interop.redis_server import RedisServer
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
@@ -207,9 +208,32 @@ class Scene:
         target.start()
 
 
+class InTurn:
+    """A cluster as one broker: each kill is that of the next node, while the others go on."""
+
+    def __init__(self, cluster: RabbitCluster) -> None:
+        self.url = cluster.url
+        self._nodes = itertools.cycle(cluster.nodes)
+        self._killed: RabbitMQ | None = None
+
+    def kill(self) -> None:
+        """Kill the next node."""
+        self._killed = next(self._nodes)
+        self._killed.kill()
+
+    def start(self) -> None:
+        """Start the node that was killed."""
+        assert self._killed is not None
+        self._killed.start()
+
+
 @contextmanager
 def broker_of(engine: str, folder: Path) -> Iterator[Broker]:
-    """Run a broker."""
+    """Run a broker, or a cluster of three."""
+    if engine == "cluster":
+        with RabbitCluster(folder / engine) as cluster:
+            yield InTurn(cluster)
+        return
     server = RedisServer(folder / engine) if engine == "redis" else RabbitMQ(folder / engine)
     with server:
         yield server
@@ -320,7 +344,7 @@ def _judge(report: Report, askers: Askers, log: Path) -> None:
 def main() -> int:
     """Play once, as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=("redis", "rabbitmq"), default="redis")
+    parser.add_argument("--engine", choices=("redis", "rabbitmq", "cluster"), default="redis")
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--kills", type=int, default=20)

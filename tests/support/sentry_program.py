@@ -1,20 +1,21 @@
 """A bot that reports to Sentry, as a program: it prints what Sentry would have been sent, as JSON.
 
 ``python -m tests.support.sentry_program``, with an emulator's environment and the users ``bot-login`` and
-``peer-login``.
+``peer-login``. With the argument ``fleet`` the bot is a member of a fleet, and another one cannot log in.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from typing import Any
 
 import sentry_sdk
 from sentry_sdk.transport import Transport
 
-from connectycube import ConnectyCube, ConnectyCubeError, Handling, Message
+from connectycube import ConnectyCube, ConnectyCubeError, Fleet, Handling, Message
 from connectycube.contrib.sentry import ConnectyCubeIntegration
 from tests.support.people import PASSWORD
 from tests.support.waiting import TIMEOUT
@@ -60,14 +61,18 @@ def connect(chat: Any, calls: list[str], done: threading.Semaphore) -> None:
             done.release()
 
 
-def main() -> None:
-    """Run the bot for a few messages."""
+def begin() -> None:
+    """Have Sentry keep its reports."""
     sentry_sdk.init(
         dsn="http://key@127.0.0.1:9/1",
         transport=Kept,
         traces_sample_rate=1.0 if os.environ.get("TRACED") else 0.0,
         integrations=[ConnectyCubeIntegration()],
     )
+
+
+def run_bot() -> None:
+    """Run the bot for a few messages."""
     done, calls = threading.Semaphore(0), list[str]()
     with ConnectyCube.from_env() as bot, ConnectyCube.from_env() as peer:
         user = bot.login(login="bot-login", password=PASSWORD)
@@ -88,5 +93,32 @@ def main() -> None:
     print(json.dumps({"calls": calls, "events": Kept.kept}, default=str))
 
 
+def run_fleet() -> None:
+    """Run a fleet whose members fail: one at its login, one with a message."""
+    done, calls = threading.Semaphore(0), list[str]()
+    wrong = {"login": "peer-login", "password": f"wrong {PASSWORD}"}
+    with ConnectyCube.from_env() as cube, ConnectyCube.from_env() as peer:
+        peer.login(login="peer-login", password=PASSWORD)
+        with Fleet(cube, ()) as fleet, peer.chat:
+            connect(fleet, calls, done)
+
+            @fleet.member_failed.connect(key="tell", handling=QUICK)
+            def tell(chat: Any, failure: Any) -> None:
+                raise LookupError("nobody to tell")
+
+            fleet.add(wrong)
+            assert done.acquire(timeout=TIMEOUT)
+            chats = [
+                fleet.add({"login": f"{name}-login", "password": PASSWORD}).result(TIMEOUT)
+                for name in ("bot", "other")
+            ]
+            for chat in chats:
+                assert chat.user is not None
+                peer.chat.send_private(chat.user, "broken", colour="written-by-peer")
+                assert done.acquire(timeout=TIMEOUT), calls
+    print(json.dumps({"calls": calls, "events": Kept.kept}, default=str))
+
+
 if __name__ == "__main__":
-    main()
+    begin()
+    run_fleet() if "fleet" in sys.argv else run_bot()

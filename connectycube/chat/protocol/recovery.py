@@ -2,9 +2,9 @@
 
 A gap begins at the *cursor*, the moment up to which everything was committed, and ends with the next
 session. While it is open, live events are held: in every conversation until history has named the dialogs
-with new messages, then in these only, until each of them is filled or has failed. The driver reads history: it gets a
-:class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the methods that take ``asked``.
-A late answer to an earlier question changes nothing.
+with new messages, then in these only, until each of them is filled or has failed. The driver reads
+history: it gets a :class:`FetchGap`, asks from the cursor minus an overlap on, and answers with the
+methods that take ``asked``. A late answer to an earlier question changes nothing.
 
 Reading may fail for the moment, as REST often does after an outage, and is then repeated as long as the
 session lives. Live events do not wait for that: from the first such failure on none is held, and messages of

@@ -9,11 +9,12 @@ from typing import Any
 from celery import Task
 from kombu import pools
 
-from connectycube import Chat, Handling, NotConnectedError
+from connectycube import Chat, Fleet, Handling, NotConnectedError
 from connectycube._checks import check_list
 from connectycube.errors import ArgumentTypeError
 
 from ..common.signal_names import check_signal
+from ..common.sources import check_source
 from ..relay.envelope import Envelope, conversation_of
 from ..relay.errors import EngineUnavailableError, RelayError
 from ..relay.ids import EventIds
@@ -29,7 +30,7 @@ _CONFIRM = 10.0  # seconds
 
 
 def hand_over(
-    chat: Chat, task: Task[..., Any], signals: Iterable[str] = ("message_received",)
+    chat: Chat | Fleet, task: Task[..., Any], signals: Iterable[str] = ("message_received",)
 ) -> None:
     """Have a task run for each event of a chat, from its login on.
 
@@ -37,15 +38,15 @@ def hand_over(
     On another broker Celery has no such confirmation, and a warning names the cost.
 
     Args:
-        chat: The chat of a bot.
+        chat: The chat of a bot, or a fleet: then of each member, also of those that are added later.
         task: A task with the base ChatTask.
         signals: The names of the signals whose events are handed over.
 
     Raises:
-        ArgumentTypeError, ArgumentValueError: A signal is unknown, or the task has another base.
+        ArgumentTypeError, ArgumentValueError: A signal is unknown, the task has another base, or ``chat`` is
+            neither.
     """
-    if not isinstance(chat, Chat):
-        raise ArgumentTypeError(f"chat must be a Chat, not {type(chat).__name__}")
+    check_source(chat)
     if not isinstance(task, ChatTask):
         raise ArgumentTypeError("task must have the base ChatTask: @app.task(base=ChatTask)")
     names = [check_signal(each) for each in check_list("signals", signals, "names", empty=False)]

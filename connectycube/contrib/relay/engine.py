@@ -38,12 +38,15 @@ class Topic:
         groups: The groups of workers; each of them handles each event once.
         partitions: The number of queues of each group; what has the same key is in the same one, in order.
         limit: The number of events that may wait in a partition; one more is refused.
+        is_outbox: Whether these are answers. A broker without memory takes them if it can: without its answer
+            the event that waits cannot be finished, and makes no room.
     """
 
     name: str
     groups: tuple[str, ...]
     partitions: int = 1
     limit: int = 100_000
+    is_outbox: bool = False
 
     def partition_of(self, key: str) -> int:
         """Return the number of the partition of a key, which is the same in each process and release."""
@@ -317,6 +320,14 @@ class Engine(ABC):
         Raises:
             EngineUnavailableError: The broker cannot be reached.
         """
+
+    def blocked(self) -> str | None:
+        """Return why the broker takes no event of any partition at the moment, in words; None if it does.
+
+        Raises:
+            EngineUnavailableError: The broker cannot be reached.
+        """
+        return None
 
     @abstractmethod
     def letters(self) -> list[Letter]:

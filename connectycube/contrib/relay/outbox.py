@@ -60,9 +60,17 @@ class Outbox:
         """Begin."""
         self._thread.start()
 
-    def close(self, timeout: float | None = None) -> None:
-        """End, and wait for the thread; answers that are not acknowledged stay in the engine."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Have the thread end; answers that are not acknowledged stay in the engine."""
         self._stop.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the thread has ended."""
         self._thread.join(timeout)
 
     def _run(self) -> None:

@@ -15,11 +15,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from attrs import evolve
 
@@ -31,8 +32,9 @@ from .errors import (
     EngineFullError,
     EngineSettingsError,
     EngineUnavailableError,
+    RelayError,
 )
-from .rabbitmq_link import REFUSED, WAIT, Link, blocking, parameters_of, pika
+from .rabbitmq_link import BLOCKED, REFUSED, WAIT, Link, blocking, parameters_of, pika
 
 __all__ = ["RabbitEngine"]
 
@@ -42,6 +44,7 @@ _NO_LIMIT = 1_000_000
 """Deliveries after which RabbitMQ drops an event (20 by default since 4.0): workers count them themselves."""
 _LOOK = 2.0  # seconds between two looks at how many workers there are
 _SETTLE = 2.0  # seconds for the broker to read the last acknowledgements
+_PROBE = 0.05  # seconds between two looks whether the broker is blocked
 _NOT_FOUND = 404
 
 
@@ -143,6 +146,14 @@ class RabbitEngine(Engine):
                         )
         return found
 
+    def blocked(self) -> str | None:
+        """Publish a message that has no queue: RabbitMQ tells publishers alone that it is blocked."""
+        probe = _Publisher(self._parameters)
+        try:
+            return probe.blocked()
+        finally:
+            probe.close()
+
     # --- dead letters ---
 
     def letters(self) -> list[Letter]:
@@ -212,11 +223,11 @@ class RabbitEngine(Engine):
         """Publish to a queue that keeps its newest message alone."""
         queue = self.name("store", name)
         try:
-            self.publish("", queue, name, value)
+            self.publish("", queue, uuid4().hex, value)
         except EngineSettingsError:
             with blocking(self._parameters) as connection:
                 self._declare_store(connection.channel(), queue)
-            self.publish("", queue, name, value)
+            self.publish("", queue, uuid4().hex, value)
 
     def _declare_store(self, channel: Any, queue: str) -> None:
         self._declare_small(channel, queue, **{"x-max-length": 1, "x-overflow": "drop-head"})
@@ -263,10 +274,22 @@ def _properties(message_id: str) -> Any:
     )
 
 
+_Place = tuple[str, str, str]
+"""Where a message is published to, and its id: the exchange, the routing key, the id."""
+
+
 class _Publisher:
-    """A link that publishes, and tells each caller what the broker says of their message."""
+    """A link that publishes, and tells each caller what the broker says of their message.
+
+    While the broker is blocked nothing more is written. What was written before that stays with the broker,
+    which reads it after the alarm, even if the connection was cut. So the connection is kept, and the next
+    attempt to publish the same message waits for the same confirm: a second copy would come behind others.
+    """
 
     def __init__(self, parameters: Sequence[Any]) -> None:
+        self._lock = threading.Lock()
+        self._written: dict[_Place, Future[None]] = {}
+        """The confirms that a caller waits for, or did not wait for to the end."""
         self._pending: dict[int, tuple[str, Future[None]]] = {}
         self._returned: set[str] = set()
         self._last_tag = 0
@@ -279,23 +302,63 @@ class _Publisher:
 
     def publish(self, exchange: str, key: str, message_id: str, body: bytes) -> None:
         """Publish, from any thread, and wait for the confirm."""
-        future: Future[None] = Future()
-        self._link.call(partial(self._send, exchange, key, message_id, body, future))
+        place, began = (exchange, key, message_id), time.monotonic()
+        with self._lock:
+            future = self._written.get(place)
+        if future is None:
+            if not self._link.wait_until_free(WAIT):
+                raise EngineFullError(BLOCKED)
+            future = self._write(place, body)
         try:
             future.result(WAIT)
         except FutureTimeoutError:
+            if self._link.was_blocked_since(began):
+                raise EngineFullError(BLOCKED) from None
             # A channel may go on asking a leader that is gone; a new one finds the present leader.
-            self._link.abort()
-            if self._link.is_blocked:
-                raise EngineFullError(
-                    "RabbitMQ takes nothing more, as it has no memory or disk left"
-                ) from None
-            raise EngineUnavailableError(
+            error = EngineUnavailableError(
                 f"RabbitMQ did not confirm within {WAIT:.0f} seconds: a queue may have lost its majority"
-            ) from None
+            )
+            self._link.abort()
+            self._lost(error)
+            raise error from None
+        except RelayError:
+            self._forget(place)
+            raise
+        self._forget(place)
+
+    def blocked(self) -> str | None:
+        """Publish what goes nowhere, to learn whether the broker reads it."""
+        # With a body: RabbitMQ still takes a message that is over with its header.
+        future = self._write(("", uuid4().hex, uuid4().hex), b"?")
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            if self._link.is_blocked:
+                return BLOCKED
+            with suppress(FutureTimeoutError, EngineSettingsError):
+                future.result(_PROBE)
+            if future.done():
+                return None
+        raise EngineUnavailableError(f"RabbitMQ did not answer within {WAIT:.0f} seconds")
+
+    def _write(self, place: _Place, body: bytes) -> Future[None]:
+        future: Future[None] = Future()
+        with self._lock:
+            self._written[place] = future
+        try:
+            self._link.call(partial(self._send, place, body, future))
+        except EngineUnavailableError:
+            self._forget(place)
+            raise
+        return future
+
+    def _forget(self, place: _Place) -> None:
+        with self._lock:
+            self._written.pop(place, None)
 
     def close(self) -> None:
+        """Close the connection; a caller that waits for a confirm gets EngineUnavailableError."""
         self._link.close()
+        self._lost(EngineUnavailableError("this process has closed the connection to RabbitMQ"))
 
     # On the thread of the link.
 
@@ -303,17 +366,10 @@ class _Publisher:
         channel.confirm_delivery(self._confirmed)
         channel.add_on_return_callback(self._return)
 
-    def _send(
-        self,
-        exchange: str,
-        key: str,
-        message_id: str,
-        body: bytes,
-        future: Future[None],
-        channel: Any,
-    ) -> None:
+    def _send(self, place: _Place, body: bytes, future: Future[None], channel: Any) -> None:
         # Counted on the thread of the link, where publishing and counting are one step: the broker counts
         # alike.
+        exchange, key, message_id = place
         self._last_tag += 1
         self._pending[self._last_tag] = message_id, future
         channel.basic_publish(exchange, key, body, _properties(message_id), mandatory=True)
@@ -332,28 +388,34 @@ class _Publisher:
         )
         for tag in tags:
             message_id, future = self._pending.pop(tag)
-            if not is_taken:
-                # After the loss of a leader RabbitMQ (3.10) refuses all that this channel publishes from now
-                # on; a new one finds the present leader.
-                self._is_stale = True
-                future.set_exception(EngineFullError(REFUSED))
-            elif message_id in self._returned:
-                self._returned.discard(message_id)
-                future.set_exception(
-                    EngineSettingsError(
-                        "RabbitMQ has no queue for this: the exchange or its bindings were removed"
-                    )
-                )
-            else:
-                future.set_result(None)
+            with suppress(InvalidStateError):  # the link is lost, or was closed
+                self._settle(message_id, future, is_taken)
         # Not before the last confirm: callers still wait for theirs.
         if self._is_stale and not self._pending:
             self._link.close()
 
+    def _settle(self, message_id: str, future: Future[None], is_taken: bool) -> None:
+        if not is_taken:
+            # After the loss of a leader RabbitMQ (3.10) refuses all that this channel publishes from now on;
+            # a new one finds the present leader.
+            self._is_stale = True
+            future.set_exception(EngineFullError(REFUSED))
+        elif message_id in self._returned:
+            self._returned.discard(message_id)
+            future.set_exception(
+                EngineSettingsError(
+                    "RabbitMQ has no queue for this: the exchange or its bindings were removed"
+                )
+            )
+        else:
+            future.set_result(None)
+
     def _lost(self, error: Exception) -> None:
-        pending, self._pending = self._pending, {}
-        for _, future in pending.values():
-            future.set_exception(error)
+        with self._lock:
+            written = [*self._written.values()]
+        for future in written:
+            with suppress(InvalidStateError):  # it has its confirm
+                future.set_exception(error)
 
 
 class _Queue:

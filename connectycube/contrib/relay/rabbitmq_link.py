@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -25,11 +28,23 @@ from connectycube.errors import ArgumentValueError
 
 from .errors import EngineFullError, EngineSettingsError, EngineUnavailableError
 
-__all__ = ["REFUSED", "WAIT", "Link", "blocking", "engine_errors", "parameters_of", "pika"]
+__all__ = [
+    "BLOCKED",
+    "REFUSED",
+    "WAIT",
+    "Link",
+    "blocking",
+    "engine_errors",
+    "parameters_of",
+    "pika",
+]
+
+logger = logging.getLogger("connectycube.relay")
 
 WAIT = 10.0
 """Seconds for an answer of the broker."""
 REFUSED = "RabbitMQ refused the event: a queue has no room (start more workers), or no leader at the moment"
+BLOCKED = "RabbitMQ takes nothing more, as it has no memory or disk left"
 _HEARTBEAT = 10  # seconds; two are missed before a silent broker counts as lost
 _REFUSED = frozenset({402, 403, 404, 406, 530})
 """Reply codes that say that names, types or permissions are wrong."""
@@ -121,8 +136,9 @@ class Link:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._ended = False
-        self.is_blocked: bool = False
-        """Whether the broker takes nothing more, as it has no memory or disk left."""
+        self._free = threading.Event()  # the broker takes messages, or the connection has ended
+        self._free.set()
+        self._freed_at = -math.inf
         failure: Exception = EngineUnavailableError("no URL of RabbitMQ is given")
         for each in parameters:
             try:
@@ -137,9 +153,24 @@ class Link:
         """Whether the connection has not ended."""
         return not self._ended
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker takes nothing more, as it has no memory or disk left."""
+        return not self._free.is_set()
+
+    def wait_until_free(self, seconds: float) -> bool:
+        """Wait until the broker takes messages, or the connection has ended; return whether that is so."""
+        return self._free.wait(seconds)
+
+    def was_blocked_since(self, moment: float) -> bool:
+        """Whether the broker has taken nothing for a while since a moment of ``time.monotonic()``."""
+        return self.is_blocked or self._freed_at >= moment
+
     def _open(self, parameters: Any) -> None:
         opened: Future[None] = Future()
         self._ended = False
+        # A link waits for the end of an alarm: what it has published is in the broker's hands already.
+        parameters.blocked_connection_timeout = None
         self._loop = pika.adapters.select_connection.IOLoop()
         self._channel: Any = None
 
@@ -168,6 +199,7 @@ class Link:
             with self._lock:
                 # Both ends may be noticed, of the channel and of the connection; it is told once.
                 was_ended, self._ended = self._ended, True
+            self._free.set()
             if not opened.done():
                 opened.set_exception(failure)
             elif not was_ended:
@@ -198,7 +230,13 @@ class Link:
             raise
 
     def _block(self, is_blocked: bool) -> None:
-        self.is_blocked = is_blocked
+        if is_blocked:
+            logger.warning("%s", BLOCKED)
+            self._free.clear()
+        else:
+            logger.warning("RabbitMQ takes messages again")
+            self._freed_at = time.monotonic()
+            self._free.set()
 
     def _run(self) -> None:
         try:
@@ -221,8 +259,14 @@ class Link:
             function(self._channel)
 
     def close(self) -> None:
-        """Close the connection in good order, and wait for its thread."""
-        self._end(self._close)
+        """Close the connection in good order, and wait for its thread.
+
+        A broker that takes nothing does not read that either, so then the connection is cut.
+        """
+        if self.is_blocked:
+            self.abort()
+        else:
+            self._end(self._close)
 
     def abort(self) -> None:
         """Cut the connection, and wait for its thread.
@@ -240,6 +284,7 @@ class Link:
             if not self._ended:
                 self._ended = True
                 self._loop.add_callback_threadsafe(end)
+        self._free.set()
         # A callback of the link may end it, and cannot wait for its own thread.
         if threading.current_thread() is not self._thread:
             self._thread.join(WAIT)

@@ -12,11 +12,14 @@ due       nobody may claim the partition before then (back-off)
 head      the first event that the last claim has not finished, and for it:
 claims    the number of claims in which it was the first
 failures  the number of those whose handler has raised
+
+Without memory (``maxmemory``) Redis refuses the first write of a script if it may need memory, and no later
+one. So the scripts of workers begin with the removal of a field that is not there: what they do makes room.
 """
 
 from __future__ import annotations
 
-__all__ = ["ADD", "CLAIM", "FINISH", "JOIN", "RELEASE", "RENEW", "RETRY_LETTERS"]
+__all__ = ["ADD", "CLAIM", "FINISH", "JOIN", "PROBE", "RELEASE", "RENEW", "RETRY_LETTERS"]
 
 _NOW = """
 local t = redis.call('TIME')
@@ -25,6 +28,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
 JOIN = """
 -- ARGV: base, group, partitions: a new group begins with the oldest event that is still there
+redis.call('HDEL', ARGV[1] .. ':0:meta', '-')
 redis.call('SADD', ARGV[1] .. ':groups', ARGV[2])
 for p = 0, ARGV[3] - 1 do
   local stream = ARGV[1] .. ':' .. p
@@ -38,10 +42,11 @@ return 1
 """
 
 ADD = """
--- KEYS: stream, meta, seen; ARGV: id, body, limit, seconds to know the id, channel
+-- KEYS: stream, meta, seen; ARGV: id, body, limit, seconds to know the id, channel, 1: also without memory
 -- First: a repetition is none, also when there is no room.
 if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
+if ARGV[6] == '1' then redis.call('HDEL', KEYS[2], '-') end
 local n = redis.call('HINCRBY', KEYS[2], 'added', 1)
 local t = redis.call('TIME')
 redis.call('XADD', KEYS[1], n .. '-0', 'body', ARGV[2], 'at', t[1])
@@ -77,6 +82,7 @@ for i = 0, count - 1 do
         if head == v[5] then claims, failures = v[6] + 1, tonumber(v[7] or 0) end
         -- The worker before, if it still runs, finds that its token is too old.
         local token = (v[2] or 0) + 1
+        redis.call('HDEL', g, '-')
         redis.call('HSET', g, 'cursor', cursor, 'token', token, 'owner', ARGV[5],
           'until', now + ARGV[6], 'due', 0, 'head', head, 'claims', claims, 'failures', failures)
         return {p, token, failures, claims - 1 - failures, entries}
@@ -104,6 +110,7 @@ if v[1] ~= ARGV[4] then return 0 end
     + _NOW
     + """
 -- A repeated call, whose answer was lost, finds the cursor there already.
+redis.call('HDEL', g, '-')
 if tonumber(v[2]) < n then
   if ARGV[8] ~= '' then redis.call('HSET', ARGV[7], ARGV[8], ARGV[9]) end
   -- A claim that goes on begins the next event now: if the worker is killed, that one is repeated.
@@ -132,6 +139,7 @@ if redis.call('HGET', ARGV[1], 'token') ~= ARGV[2] then return 0 end
 """
     + _NOW
     + """
+redis.call('HDEL', ARGV[1], '-')
 redis.call('HSET', ARGV[1], 'until', now + ARGV[3])
 return 1
 """
@@ -146,12 +154,21 @@ if redis.call('HGET', ARGV[1], 'until') == '0' then return 1 end
 """
     + _NOW
     + """
+redis.call('HDEL', ARGV[1], '-')
 redis.call('HSET', ARGV[1], 'until', 0, 'due', now + ARGV[3])
 if ARGV[4] == '0' then redis.call('HINCRBY', ARGV[1], 'claims', -1)
 else redis.call('HINCRBY', ARGV[1], 'failures', ARGV[4]) end
 return 1
 """
 )
+
+PROBE = """
+-- KEYS: a key that nothing else has
+redis.call('SET', KEYS[1], '1')
+redis.call('DEL', KEYS[1])
+return 1
+"""
+"""Write as an added event does, and leave nothing."""
 
 RETRY_LETTERS = """
 -- KEYS: dead hash; ARGV: id, base, partition, group and body of each

@@ -43,6 +43,8 @@ logger: logging.Logger = logging.getLogger("connectycube.relay")
 _WAIT = 10.0  # seconds for an answer of the broker
 _SCHEMA = "1"
 _NO_ROOM = re.compile("OOM|used memory > 'maxmemory'")
+_PASSES = re.compile("READONLY|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY ")
+"""What Redis says of a state that it is in, not of a command: a replica, no disk, no replicas, a script."""
 
 
 class RedisEngine(Engine):
@@ -68,6 +70,8 @@ class RedisEngine(Engine):
                 socket_connect_timeout=_WAIT,
                 health_check_interval=30,
                 retry=Retry(NoBackoff(), 1),  # a connection that died while it was idle
+                # After a failover the same name may lead to the new primary.
+                retry_on_error=[redis.exceptions.ReadOnlyError],
             )
         except ValueError as error:
             raise ArgumentValueError(f"url is no URL of Redis: {error}") from None
@@ -91,9 +95,7 @@ class RedisEngine(Engine):
         """Note the partitions and groups of a topic, or compare them with what is noted."""
         with _errors():
             self._look_at_settings()
-            # Set if it is missing, then read: of two relays that start together both see the same value.
-            noted = self._client.hsetnx(self._key("schema"), "schema", _SCHEMA)
-            schema = _SCHEMA if noted else _text(self._client.hget(self._key("schema"), "schema"))
+            schema = _text(self._note(self._key("schema"), "schema", _SCHEMA))
             if schema != _SCHEMA:
                 raise EngineSettingsError(
                     f"the keys of prefix {self._prefix!r} have schema {schema}, and this release reads"
@@ -101,8 +103,7 @@ class RedisEngine(Engine):
                 )
             # The number of partitions decides where a key goes; with two numbers one dialog would be in
             # two places.
-            self._client.hsetnx(self._key("partitions"), topic.name, topic.partitions)
-            partitions = int(self._client.hget(self._key("partitions"), topic.name) or 0)
+            partitions = int(self._note(self._key("partitions"), topic.name, topic.partitions))
             if partitions != topic.partitions:
                 raise EngineSettingsError(
                     f"topic {topic.name} of prefix {self._prefix!r} has {partitions} partitions, not"
@@ -113,6 +114,14 @@ class RedisEngine(Engine):
                 # A group must be known before the first event: trimming keeps an event for the groups
                 # that are known.
                 self.run("JOIN", [], self._key(topic.name), group, topic.partitions)
+
+    def _note(self, key: str, field: str, value: str | int) -> Any:
+        """Return the field of a hash, and set it before if there is none; reading needs no memory."""
+        found = self._client.hget(key, field)
+        if found is None:
+            self._client.hsetnx(key, field, value)
+            found = self._client.hget(key, field)
+        return found
 
     def _look_at_settings(self) -> None:
         """Warn once if the broker is set to lose events."""
@@ -149,6 +158,7 @@ class RedisEngine(Engine):
                 self._key(topic.name, "seen", event_id),
             ],
             *(event_id, body, topic.limit, self._remember, self._key(topic.name, "added")),
+            int(topic.is_outbox),
         )
         # Refused and not dropped: the relay keeps the event, and the chat's queue slows the server down.
         if added < 0:
@@ -187,6 +197,18 @@ class RedisEngine(Engine):
         return PartitionStatus(
             *(topic.name, group, partition, waiting), _text(owner) if is_owned else None, oldest
         )
+
+    def blocked(self) -> str | None:
+        """Write what an event would need, and remove it."""
+        try:
+            self.run("PROBE", [self._key("probe")])
+        except EngineFullError as error:
+            return str(error)
+        except EngineUnavailableError as error:
+            if isinstance(error.__cause__, redis.exceptions.ResponseError):
+                return str(error)  # it was reached
+            raise
+        return None
 
     # --- dead letters ---
 
@@ -388,16 +410,13 @@ def _errors() -> Iterator[None]:
         yield
     except (redis.exceptions.AuthenticationError, redis.exceptions.NoPermissionError) as error:
         raise EngineSettingsError(f"Redis refuses the credentials of the URL: {error}") from error
-    except (
-        redis.exceptions.ConnectionError,
-        redis.exceptions.TimeoutError,
-        redis.exceptions.ReadOnlyError,
-        OSError,
-    ) as error:
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
         raise EngineUnavailableError(f"Redis cannot be reached: {error}") from error
     except redis.exceptions.ResponseError as error:
         if _NO_ROOM.search(str(error)):
             raise EngineFullError(f"Redis has no memory left: {error}") from error
+        if isinstance(error, redis.exceptions.ReadOnlyError) or _PASSES.search(str(error)):
+            raise EngineUnavailableError(f"Redis takes nothing at the moment: {error}") from error
         raise EngineSettingsError(
             f"Redis refuses the command; its keys may be those of another program: {error}"
         ) from error

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from connectycube import Chat, ChatState, Handling, StateChange
+from connectycube import Chat, ChatState, Fleet, Handling, StateChange
 from connectycube._checks import check_callable, check_list
 from connectycube.errors import ArgumentTypeError, NotConnectedError
 
 from ..common.signal_names import check_signal
+from ..common.sources import check_source
 from .engine import Engine, Letter, PartitionStatus
 from .engines import EngineOptions, engine_of
 from .envelope import Envelope, conversation_of, is_traceparent
@@ -29,7 +31,7 @@ __all__ = ["EngineCursor", "Relay"]
 logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _FOR_EVER = 1e9  # seconds: an event that the engine does not take is never given up
-_JOIN = 5.0  # seconds for an outbox to end
+_JOIN = 5.0  # seconds for all outboxes to end
 _PASSING = (RelayError, NotConnectedError)
 _OPEN = (ChatState.READY, ChatState.RESUMED)
 _OVER = (ChatState.CLOSED, ChatState.IDLE)
@@ -101,6 +103,8 @@ class Relay:
         self._tried: set[str] = set()  # events that the engine may have, although it did not say so
         self._lock = threading.Lock()
         self._outboxes: dict[int, Outbox] = {}
+        # The outboxes of closed chats, whose threads may still run.
+        self._ended: list[Outbox] = []
 
     def cursor(self, name: str) -> EngineCursor:
         """Make a cursor store in the engine, for a relay without a disk: ``Config(cursor_store=…)``.
@@ -117,25 +121,26 @@ class Relay:
         """
         return EngineCursor(self._engine, f"cursor.{check_name('name', name)}")
 
-    def attach(self, chat: Chat, signals: Iterable[str] = ("message_received",)) -> Relay:
+    def attach(self, chat: Chat | Fleet, signals: Iterable[str] = ("message_received",)) -> Relay:
         """Hand over the events of a chat from its login on, and send the answers for it.
 
         Call it before ``chat.login()``, so that the events that an earlier process has left are handed over.
+        Of a fleet it hands over the events of all members, also of those that are added later. Each member
+        has an outbox of its own, from its login until it is logged out or removed.
 
         Args:
-            chat: The chat of a bot.
+            chat: The chat of a bot, or a fleet.
             signals: The names of the signals whose events are handed over.
 
         Returns:
             The relay.
 
         Raises:
-            ArgumentTypeError, ArgumentValueError: A signal is unknown.
+            ArgumentTypeError, ArgumentValueError: A signal is unknown, or ``chat`` is neither.
             EngineUnavailableError: The engine cannot be reached.
             EngineSettingsError: The engine has other settings than this relay.
         """
-        if not isinstance(chat, Chat):
-            raise ArgumentTypeError(f"chat must be a Chat, not {type(chat).__name__}")
+        check_source(chat)
         names = [check_signal(signal) for signal in _names(signals)]
         self._engine.declare(self._topic)
         # Before a receiver is connected: settings that do not fit are an error here, not one for each
@@ -151,6 +156,8 @@ class Relay:
                 ),
             )
         chat.state_changed.connect(self._follow, key=f"connectycube.relay.{self._prefix}.outbox")
+        for each in chat if isinstance(chat, Fleet) else (chat,):
+            self._begin_outbox(each)  # it may be logged in already
         return self
 
     def _receiver(self, signal: str) -> Callable[[Chat, Any], None]:
@@ -183,17 +190,27 @@ class Relay:
 
     def _follow(self, chat: Chat, change: StateChange) -> None:
         """Begin to send the answers when the chat is ready, and end it when it is closed."""
-        ended: Outbox | None = None
+        if change.state in _OPEN:
+            self._begin_outbox(chat)
+        elif change.state in _OVER:
+            self._end_outbox(chat)
+
+    def _begin_outbox(self, chat: Chat) -> None:
         with self._lock:
-            # RESUMED and READY come after each reconnection; the outbox lives from login to logout.
-            if change.state in _OPEN and id(chat) not in self._outboxes:
+            # RESUMED and READY come after each reconnection; the outbox lives from login to logout. A chat
+            # that is closed by now is not reported as closed again.
+            if chat.state not in _OVER and id(chat) not in self._outboxes:
                 outbox = self._outboxes[id(chat)] = Outbox(self._engine, chat)
                 outbox.start()
-            elif change.state in _OVER:
-                ended = self._outboxes.pop(id(chat), None)
-        # Without the lock: the thread of the outbox may take a while to end.
-        if ended is not None:
-            ended.close(_JOIN)
+
+    def _end_outbox(self, chat: Chat) -> None:
+        """Have an outbox end, without a wait: all members of a fleet may be closed at once."""
+        with self._lock:
+            outbox = self._outboxes.pop(id(chat), None)
+            if outbox is not None:
+                outbox.stop()
+                self._ended = [each for each in self._ended if each.is_alive]
+                self._ended.append(outbox)
 
     def status(self) -> list[PartitionStatus]:
         """Count the events that wait for workers, and the answers that wait for this relay.
@@ -208,6 +225,17 @@ class Relay:
             outboxes = [outbox.topic for outbox in self._outboxes.values()]
         topics = [self._topic, *(topic for topic in outboxes if topic is not None)]
         return [each for topic in topics for each in self._engine.status(topic)]
+
+    def blocked(self) -> str | None:
+        """Return why the engine takes no events at the moment, in words; None if it takes them.
+
+        RabbitMQ takes none while it has no memory or disk left, and Redis none while it has no memory left,
+        cannot write to the disk, or is a replica.
+
+        Raises:
+            EngineUnavailableError: The engine cannot be reached.
+        """
+        return self._engine.blocked()
 
     def letters(self) -> list[Letter]:
         """Return the dead letters of all groups.
@@ -249,10 +277,14 @@ class Relay:
 
         Log out of the chat first. Answers that were not sent stay in the engine."""
         with self._lock:
-            outboxes, self._outboxes = [*self._outboxes.values()], {}
+            outboxes = [*self._outboxes.values(), *self._ended]
+            self._outboxes, self._ended = {}, []
         # Before the engine, which they use.
         for outbox in outboxes:
-            outbox.close(_JOIN)
+            outbox.stop()
+        deadline = time.monotonic() + _JOIN
+        for outbox in outboxes:
+            outbox.join(max(0.0, deadline - time.monotonic()))
         self._engine.close()
 
 

@@ -44,4 +44,4 @@ def events_topic(groups: Iterable[str], partitions: int, limit: int) -> Topic:
 def outbox_topic(bot: int) -> Topic:
     """Return the topic of the answers that a bot is to send."""
     # One partition: the order of all answers of a bot is kept, and one relay at a time sends them.
-    return Topic(f"outbox.{bot}", (SENDERS,))
+    return Topic(f"outbox.{bot}", (SENDERS,), is_outbox=True)

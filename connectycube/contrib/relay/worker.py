@@ -300,10 +300,9 @@ class Worker:
     def _is_repeated(self, error: Exception, delivery: Delivery) -> bool:
         if isinstance(error, (EnvelopeError, _CrashedError)):
             return False
-        if delivery.failures + 1 >= self._attempts:
-            return False
-        # The outbox is a part of the engine: it comes back, or has room again.
-        return isinstance(error, (EngineUnavailableError, EngineFullError)) or self._passes(error)
+        if isinstance(error, (EngineUnavailableError, EngineFullError)):
+            return True  # the outbox is a part of the engine: no event is given up because of it
+        return delivery.failures + 1 < self._attempts and self._passes(error)
 
     def _passes(self, error: Exception) -> bool:
         try:

@@ -78,8 +78,7 @@ class Reports(Observer):
     def state_changed(self, chat: Any, change: StateChange) -> None:
         """Leave a breadcrumb, and begin to listen before the first event."""
         if change.state is ChatState.CONNECTING:
-            # Once for each signal: what is connected already keeps its place.
-            chat.receiver_gave_up.connect(self._gave_up, key=_KEY)
+            self._listen(chat)
         user = chat.user
         data = {} if user is None else {"user_id": user.id}
         if change.reason is not None:
@@ -91,6 +90,8 @@ class Reports(Observer):
         """Open the scope of a receiver."""
         opened = None
         try:
+            if signal == "member_failed":
+                self._listen(chat)  # of a member that has never connected
             if signal not in _NEVER_GIVEN_UP:
                 self._local.failed.clear()
             if self._is_on():
@@ -120,6 +121,10 @@ class Reports(Observer):
             # Only the class: the text is the application's, and a repetition may well succeed.
             text = f"{receiver} raised {type(error).__qualname__}"
             self._leave("connectycube.receiver", text, True, {"signal": signal})
+
+    def _listen(self, chat: Any) -> None:
+        # Once for each signal, also that of a fleet: what is connected already keeps its place.
+        chat.receiver_gave_up.connect(self._gave_up, key=_KEY)
 
     def _gave_up(self, chat: Any, gave_up: ReceiverGaveUp) -> None:
         """Report a receiver that was given up, on the thread that has just called it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import subprocess
@@ -16,14 +17,14 @@ import pytest
 from celery import Celery
 from kombu import pools
 
-from connectycube import ArgumentTypeError, ArgumentValueError, Message
+from connectycube import ArgumentTypeError, ArgumentValueError, ConnectyCube, Fleet, Message
 from connectycube.contrib.celery import ChatTask, client, hand_over
 from connectycube.contrib.relay import Envelope
 from connectycube.emulator import Emulator
 from tests.interop.rabbitmq import RabbitMQ
 from tests.support.paths import ROOT
 from tests.support.people import PASSWORD, Person
-from tests.support.waiting import wait_until
+from tests.support.waiting import TIMEOUT, wait_until
 
 MODULE = "tests.interop.relay.celery_tasks"
 
@@ -119,6 +120,42 @@ def test_a_broker_without_confirms_is_warned_of(redis_server, bot, caplog, new_a
     assert "a worker that is killed loses the task" in caplog.text
 
 
+def tasks_of(url: str, queue: str = "celery") -> Iterator[tuple[str, Envelope]]:
+    """Take what waits for workers: the id of each task, and its envelope."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    while True:
+        method, properties, body = channel.basic_get(queue, auto_ack=True)
+        if method is None:
+            break
+        ((data,), *_) = json.loads(body)
+        yield properties.headers["id"], Envelope.from_dict(data)
+    connection.close()
+
+
+@pytest.mark.referee("rabbitmq")
+def test_events_of_all_members_of_a_fleet_become_tasks(rabbitmq_server, emulator, alice, new_app):
+    logins = [f"celery-member{number}" for number in range(2)]
+    for login in logins:
+        emulator.add_user(login, PASSWORD)
+    first, later = ({"login": login, "password": PASSWORD} for login in logins)
+    with ConnectyCube(config=emulator.config()) as cube, Fleet(cube, [first]) as fleet:
+        app = new_app(rabbitmq_server.url)
+        app.conf.task_default_queue = "fleet"
+        hand_over(fleet, new_task(app))
+        fleet.add(later).result(TIMEOUT)
+        found: dict[int, list[str]] = {chat.user.id: [] for chat in fleet}
+        for chat in fleet:
+            for number in range(3):
+                alice.chat.send_private(chat.user, str(number)).result(TIMEOUT)
+        for chat in fleet:
+            assert chat.wait_until_idle(TIMEOUT)
+    for task_id, envelope in tasks_of(rabbitmq_server.url, "fleet"):
+        assert task_id == envelope.id
+        found[envelope.bot].append(envelope.event.body)
+    assert [*found.values()] == [["0", "1", "2"]] * 2
+
+
 @pytest.mark.referee("rabbitmq")
 @pytest.mark.time_limit(150)
 def test_no_event_is_lost_while_the_broker_is_killed(tmp_path, bot, alice, new_app):
@@ -135,16 +172,7 @@ def test_no_event_is_lost_while_the_broker_is_killed(tmp_path, bot, alice, new_a
                 broker.kill()
         broker.start()
         assert bot.chat.wait_until_idle(60)
-        connection = pika.BlockingConnection(pika.URLParameters(broker.url))
-        channel = connection.channel()
-        found = set()
-        while True:
-            method, properties, _ = channel.basic_get("celery", auto_ack=True)
-            if method is None:
-                break
-            found.add(properties.headers["id"])
-        connection.close()
-        assert len(found) == all_sent
+        assert len({task_id for task_id, _ in tasks_of(broker.url)}) == all_sent
 
 
 def test_wrong_arguments_name_themselves(bot, new_app):
@@ -156,6 +184,8 @@ def test_wrong_arguments_name_themselves(bot, new_app):
 
     with pytest.raises(ArgumentTypeError, match="base ChatTask"):
         hand_over(bot.chat, other)
+    with pytest.raises(ArgumentTypeError, match=r"chat must be a Chat.* or a Fleet, not Config"):
+        hand_over(bot.config, new_task(app))
     with pytest.raises(ArgumentValueError, match="did you mean"):
         hand_over(bot.chat, new_task(app), ("mesage_received",))
 

@@ -43,7 +43,7 @@ def test_the_status_says_what_waits(at, capsys):
     assert main(["relay", "status", *at, "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert sum(line["waiting"] for line in lines[:-1]) == 1
-    assert lines[-1] == {"dead": 1}
+    assert lines[-1] == {"dead": 1, "blocked": None}
     assert main(["relay", *at, "status"]) == 0
     assert "dead letters: 1" in capsys.readouterr().out
 

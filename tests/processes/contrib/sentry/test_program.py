@@ -17,10 +17,14 @@ from tests.support.people import PASSWORD
 @pytest.fixture
 def ran(emulator):
     """What the program printed; with spans of its requests, too."""
-    for login in ("bot-login", "peer-login"):
+    return run(emulator)
+
+
+def run(emulator, *arguments):
+    for login in ("bot-login", "other-login", "peer-login"):
         emulator.add_user(login, PASSWORD)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.sentry_program"],
+        [sys.executable, "-m", "tests.support.sentry_program", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -96,6 +100,15 @@ def parts(events):
         for part in [*event.get("breadcrumbs", {}).get("values", []), *event.get("spans", [])]:
             if isinstance(part.get("data"), dict):
                 yield part
+
+
+def test_each_member_of_a_fleet_is_reported_once_also_one_that_fails(emulator):
+    found = errors(run(emulator, "fleet"))
+    assert [kind_of(event) for event in found] == ["LookupError", "ValueError", "ValueError"]
+    assert [event["tags"]["connectycube.signal"] for event in found] == [
+        *("member_failed", "message_received", "message_received")
+    ]
+    assert [event["tags"].get("order") for event in found] == [None, "broken 1", "broken 2"]
 
 
 def test_the_extra_that_is_missing_is_named():

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from connectycube import Chat, ChatState, Config, ConnectyCube, Handling, Message
+from connectycube import Chat, ChatState, Config, ConnectyCube, Fleet, Handling, Message
 from connectycube.contrib.opentelemetry import ConnectyCubeInstrumentor
 from tests.support.people import PASSWORD, Person, settled
 from tests.support.telemetry import telemetry
@@ -123,6 +123,42 @@ def test_a_receiver_is_linked_to_its_sender_if_asked_for(propagating, people):
     assert (link.context.trace_id, link.context.span_id) == trace_of(sent)
     assert sent.parent.span_id == page.get_span_context().span_id
     assert received.parent is None
+
+
+def test_members_of_a_fleet_are_watched_and_linked_as_chats_are(propagating, people, emulator):
+    anna, logins = people("anna-login"), ("bert-login", "bodo-login")
+    for login in logins:
+        emulator.add_user(login, PASSWORD)
+    with ConnectyCube(config=emulator.config()) as cube, Fleet(cube) as fleet:
+        for login in logins:
+            fleet.add({"login": login, "password": PASSWORD}).result(TIMEOUT)
+        points = propagating.points()["connectycube.connections"]
+        ready = [point for point in points if point.attributes["connectycube.state"] == "ready"]
+        assert [point.value for point in ready] == [3]
+
+        @fleet.message_received.connect(key="answer")
+        def answer(chat, message):
+            chat.reply(message, "an answer")
+
+        for chat in fleet:
+            anna.chat.send_private(chat.user, BODY).result(TIMEOUT)
+        anna.events.wait_for("message_received", 2)
+        received = propagating.named("process private", 4)
+        sent = propagating.named("send private", 4)
+        by_span = {span.context.span_id: span for span in sent}
+        asked = [by_span[span.links[0].context.span_id] for span in received]
+        assert {*map(id, asked)} == {*map(id, sent)}, "each receiver is linked to its message"
+        answered = [span for span in sent if span.parent is not None]
+        inside = [span for span in received if "answer" in span.attributes["connectycube.receiver"]]
+        assert {span.parent.span_id for span in answered} == {
+            span.context.span_id for span in inside
+        }
+        fleet.remove(logins[0])
+        states = {
+            point.attributes["connectycube.state"]: point.value
+            for point in propagating.points()["connectycube.connections"]
+        }
+        assert states["ready"] == 2
 
 
 def test_nothing_travels_to_others_unless_asked_for(exported, people):
