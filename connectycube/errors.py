@@ -223,10 +223,10 @@ class ApiNetworkError(ApiError):
     """No answer arrived: the host name has no address, or the connection or TLS failed.
 
     Example:
-        >>> config = Config(app_id=1, auth_key="key", api_url="http://127.0.0.1:1")
-        >>> nowhere = ConnectyCube(config=config)
+        >>> once = RetryPolicy(max_retries=0)
+        >>> nowhere = ConnectyCube(app_id=1, auth_key="key", api_url="http://127.0.0.1:1", retry=once)
         >>> try:
-        ...     nowhere.login(login="alice", password="secret", timeout=1)
+        ...     nowhere.login(login="alice", password="secret")
         ... except ApiNetworkError as error:
         ...     print("nothing was sent:", isinstance(error, ApiConnectError))
         nothing was sent: True
@@ -255,7 +255,8 @@ class ApiProxyError(ApiConnectError):
 
     Example:
         >>> config = Config(app_id=1, auth_key="key", proxy="http://127.0.0.1:1")
-        >>> with ConnectyCube(config=config) as behind_proxy:
+        >>> once = config.replace(retry=RetryPolicy(max_retries=0))
+        >>> with ConnectyCube(config=once) as behind_proxy:
         ...     try:
         ...         behind_proxy.login(login="alice", password="secret")
         ...     except ApiProxyError as error:

@@ -200,8 +200,13 @@ def test_each_call_of_the_network_explains_its_errors():
 
 
 def needs_example(one: PublicName) -> bool:
-    """Whether a class is to be shown at work: all but errors that add nothing to the class above them."""
+    """Whether a class is to be shown at work.
+
+    Errors that add nothing to the class above them are not, nor are the names of keyword arguments.
+    """
     if not isinstance(one.node, ast.ClassDef) or one.name in WITHOUT_EXAMPLE:
+        return False
+    if "TypedDict" in map(ast.unparse, one.node.bases):
         return False
     is_leaf = not any(
         one.name == ast.unparse(base)

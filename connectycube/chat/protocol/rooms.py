@@ -282,7 +282,7 @@ class Rooms:
         """Forget a room; return the answers for its waiters."""
         room = self._rooms.pop(jid)
         error = StanzaError(
-            f"dialog {room.dialog.id} was left meanwhile", condition="not-acceptable"
+            f"dialog {room.dialog.id} was left before it was joined", condition="not-acceptable"
         )
         return [
             *(Answer(waiter, error=error) for waiter in room.joining),

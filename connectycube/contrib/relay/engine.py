@@ -322,7 +322,10 @@ class Engine(ABC):
         """
 
     def blocked(self) -> str | None:
-        """Return why the broker takes no event of any partition at the moment, in words; None if it does.
+        """Ask whether the broker takes no event of any partition at the moment.
+
+        Returns:
+            The reason, in words; None if it takes events.
 
         Raises:
             EngineUnavailableError: The broker cannot be reached.

@@ -227,10 +227,13 @@ class Relay:
         return [each for topic in topics for each in self._engine.status(topic)]
 
     def blocked(self) -> str | None:
-        """Return why the engine takes no events at the moment, in words; None if it takes them.
+        """Ask whether the engine takes no events at the moment.
 
         RabbitMQ takes none while it has no memory or disk left, and Redis none while it has no memory left,
         cannot write to the disk, or is a replica.
+
+        Returns:
+            The reason, in words; None if it takes events.
 
         Raises:
             EngineUnavailableError: The engine cannot be reached.
