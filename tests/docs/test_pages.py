@@ -9,6 +9,7 @@ makes it something else::
     <!-- test file -->  a file of tests for pytest
     <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
     <!-- flask … -->    a part of a file of an application, made and run by test_flask_page.py
+    <!-- tutorial … --> a file, or a part of one, of the tutorial, made and run by test_tutorial_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
 
@@ -45,13 +46,18 @@ from tests.support.waiting import TIMEOUT, wait_until
 from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("examples/*/index.md"))]
+PAGES = [
+    *(ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md"))),
+    *sorted(DOCS.glob("examples/*/index.md")),
+]
 DJANGO = ("settings", "handlers", "views", "urls", "tests")
 FLASK = ("app", "views", "tests")
+TUTORIAL = ("bot", "friend", "tests", "slow", "settings", "views", "urls", "django tests")
 KINDS = (
     *("bot", "friend", "script", "test file", "excerpt"),
     *(f"django {name}" for name in DJANGO),
     *(f"flask {name}" for name in FLASK),
+    *(f"tutorial {name}" for name in TUTORIAL),
 )
 PASSWORD = "a password"
 
