@@ -9,6 +9,7 @@ makes it something else::
     <!-- test file -->  a file of tests for pytest
     <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
     <!-- flask … -->    a part of a file of an application, made and run by test_flask_page.py
+    <!-- celery … -->   a file of a program, run by test_celery_page.py in tests/interop/relay
     <!-- tutorial … --> a file, or a part of one, of the tutorial, made and run by test_tutorial_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
@@ -58,6 +59,7 @@ KINDS = (
     *(f"django {name}" for name in DJANGO),
     *(f"flask {name}" for name in FLASK),
     *(f"tutorial {name}" for name in TUTORIAL),
+    *("celery bot", "celery tasks"),
 )
 PASSWORD = "a password"
 
@@ -129,7 +131,7 @@ _CONTROL = re.compile(
 )
 
 
-def _missing(program: str) -> None:
+def missing(program: str) -> None:
     """Skip a test for want of a program, which continuous integration must have."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{program} is missing")
 
@@ -144,7 +146,7 @@ _PROGRAMS = {
 def test_the_control_api_is_used_as_the_page_shows(language, own_emulator):
     program, command = _PROGRAMS[language]
     if shutil.which(program) is None:
-        _missing(program)
+        missing(program)
     page = (DOCS / "emulator.md").read_text(encoding="utf-8")
     (code,) = [found["code"] for found in _CONTROL.finditer(page) if found["language"] == language]
     variables = {
@@ -458,7 +460,12 @@ def test_a_script_of_the_pages_ends_well(block, environment, tmp_path):
     script.write_text(block.code, encoding="utf-8")
     environment["PYTHONWARNINGS"] = "error,ignore:This process:DeprecationWarning"
     done = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=30
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "alice" in done.stdout
@@ -523,7 +530,7 @@ def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_pat
 @pytest.mark.parametrize("code", SHELL)
 def test_the_shell_commands_end_if_the_emulator_cannot_start(code, shell, tmp_path):
     if shutil.which(shell) is None:
-        _missing(shell)
+        missing(shell)
     (tmp_path / "my_bot.py").write_text("print('it runs all the same')")
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     hosted = {"CONNECTYCUBE_API_URL": "https://api.connectycube.com"}

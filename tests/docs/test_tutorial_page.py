@@ -61,7 +61,13 @@ class Folder:
 
     def run(self, code: str) -> str:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f"test ! -e emulator.env || . ./emulator.env\n{code}"],
+            [
+                "bash",
+                "-euo",
+                "pipefail",
+                "-c",
+                f"test ! -e emulator.env || . ./emulator.env\n{code}",
+            ],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
