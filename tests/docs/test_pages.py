@@ -10,6 +10,8 @@ makes it something else::
     <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
     <!-- flask … -->    a part of a file of an application, made and run by test_flask_page.py
     <!-- celery … -->   a file of a program, run by test_celery_page.py in tests/interop/relay
+    <!-- setup -->      the lines that the blocks of its page begin with
+    <!-- compared -->   these lines, and the call of another language in Python: run by test_comparisons.py
     <!-- tutorial … --> a file, or a part of one, of the tutorial, made and run by test_tutorial_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
@@ -59,7 +61,7 @@ KINDS = (
     *(f"django {name}" for name in DJANGO),
     *(f"flask {name}" for name in FLASK),
     *(f"tutorial {name}" for name in TUTORIAL),
-    *("celery bot", "celery tasks"),
+    *("celery bot", "celery tasks", "setup", "compared"),
 )
 PASSWORD = "a password"
 
