@@ -1,7 +1,7 @@
 """The pages say what the code does: their Python runs, their tables equal it, their links lead somewhere.
 
-A Python block runs as part of a program that is described at the top of its page. A comment before the block
-makes it something else::
+A Python block runs behind the set-up of its page, or as part of a program that the top of the page
+describes. A comment before the block makes it something else::
 
     <!-- bot -->        a program that answers messages and ends with SIGTERM and with Ctrl-C
     <!-- friend -->     a program that writes to the bot of its page, and prints the answer
@@ -29,6 +29,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -189,13 +190,35 @@ def alice(service) -> Iterator[ConnectyCube]:
         yield cube
 
 
+SETUPS = {block.page: block for block in BLOCKS if block.kind == "setup"}
+SELF_CONTAINED = {ROOT / "README.md", DOCS / "index.md"}
+
+
 @pytest.fixture
-def names(alice, bob):
-    """What the pages say that their examples have; clients that an example makes are closed."""
+def names(request, environment, bob):
+    """What an example has: the names of its page's set-up, and no other; else those that its page tells of.
+
+    Clients that they hold are closed.
+    """
+    block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
+    names: dict[str, object] = {"__name__": "example"}
+    if block is not None and block.page in SETUPS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ConnectyCube, "from_env", partial(ConnectyCube.from_env, reconnect=FAST))
+            exec(SETUPS[block.page].code, names)
+    elif block is None or block.page not in SELF_CONTAINED:
+        add_told_names(names, request.getfixturevalue("alice"), bob)
+    before = list(names.values())
+    yield names
+    for value in [*names.values(), *before]:  # an example may give a name to another client
+        if isinstance(value, ConnectyCube):
+            value.close()
+
+
+def add_told_names(names: dict[str, object], alice: ConnectyCube, bob: Person) -> None:
     events = Events(alice.chat.message_received)
     bob.chat.send_private(alice.user.id, "Hello Alice").result(TIMEOUT)
-    names = {
-        "__name__": "example",
+    names |= {
         "cube": alice,
         "chat": alice.chat,
         "bob_id": bob.id,
@@ -203,17 +226,14 @@ def names(alice, bob):
         "message": events.wait_for("message_received")[0],
         "group": alice.dialogs.create_group("Hikers", [bob.id]),
     }
-    yield names
-    for value in list(names.values()):
-        if isinstance(value, ConnectyCube):
-            value.close()
 
 
 @blocks("")
-def test_an_example_runs_and_its_receivers_work(block, names, environment, alice, bob, service):
+def test_an_example_runs_and_its_receivers_work(block, names, bob, service, request):
+    alice = names["cube"] if "cube" in names else request.getfixturevalue("alice")
     failures = [Events(alice.chat.callback_failed)]
     events = Events(*signals_of(alice.chat))
-    group = names["group"]  # an example may give the name to another
+    group = alice.dialogs.create_group("Everybody", [bob.id])
 
     exec(compile("\n" * (block.line - 1) + block.code, str(block.page), "exec"), names)
 
@@ -257,9 +277,8 @@ def live_through_everything(
         bob.events.wait(lambda e: [m for m in e.of("message_received") if m.body == "And you?"])[0]
     )
     events.wait_for("message_read")
+    service.faults.refuse_resume(user=me, times=1)
     service.cut(me)
-    events.wait(lambda e: [c for c in e.of("state_changed") if c.state.name == "FORCE_CLOSED"])
-    service.forget_sessions(me)
     events.wait_for("recovery_finished")  # a receiver that answers needs the connection
     assert chat.wait_until_idle(TIMEOUT)
 
