@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from connectycube import Message
+from connectycube import ConnectyCube, Message
 from tests.docs.test_pages import BLOCKS, DOCS, handles_signals
 from tests.support.people import PASSWORD, Person, logged_in
 from tests.support.waiting import TIMEOUT, wait_until
@@ -120,3 +120,23 @@ def test_every_page_of_the_folder_is_in_its_table_and_its_tree():
         if page.stem != "index":
             assert f"({page.name})" in index, page.name
             assert f"\n{page.stem}\n" in index, page.name
+
+
+GUIDES = [
+    *(DOCS / f"{name}.md" for name in ("tutorial", "troubleshooting", "not-supported")),
+    *(DOCS / f"from-{language}.md" for language in ("javascript", "flutter")),
+    *sorted(FOLDER.glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_calls_that_the_text_names_exist(page):
+    with ConnectyCube(app_id=1, auth_key="key") as cube:
+        text = page.read_text(encoding="utf-8")
+        for resource, name in re.findall(r"\bcube\.(\w+)\.(\w+)\b", text):
+            part = getattr(cube, resource)
+            assert part is None or hasattr(part, name), (resource, name)  # no user, no session
+        for name in re.findall(r"(?<![\w.])cube\.(\w+)\(", text):
+            assert hasattr(cube, name), name
+        for name in re.findall(r"(?<![\w./])chat\.(\w+)\b", text):
+            assert hasattr(cube.chat, name) or name == "md", name
