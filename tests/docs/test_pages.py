@@ -112,10 +112,8 @@ def prose_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Emulator]:
-    """An emulator for this module, with the users of the pages; its log-ins do not make others by mistake."""
+    """An emulator for this module, without users: a program of the pages makes those that it needs."""
     with Emulator() as running:
-        for name in ("alice", "bob"):
-            running.add_user(name, PASSWORD)
         yield running
 
 
