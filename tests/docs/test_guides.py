@@ -14,9 +14,10 @@ import pytest
 from connectycube import ConnectyCube, Message
 from tests.docs.test_pages import BLOCKS, DOCS, handles_signals
 from tests.support.people import PASSWORD, Person, logged_in
-from tests.support.waiting import TIMEOUT, wait_until
+from tests.support.waiting import wait_until
 
 FOLDER = DOCS / "how-to"
+SECONDS = 60.0  # to start a program on a busy machine
 _FENCED = re.compile(
     r"^<!-- (?P<kind>\w+) -->\n```\w+\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -52,23 +53,25 @@ def program(emulator, tmp_path, monkeypatch):
         process.wait()
 
 
+@pytest.mark.time_limit(300)
 def test_the_program_keeps_a_file_that_arrives(program, emulator, alice, tmp_path):
     bob = emulator.add_user("bob", PASSWORD)
     friend = Person.with_session(emulator, alice.name)
     code = code_of("files.md", "def keep").replace('"a password"', repr(PASSWORD))
     running = program(code)
-    wait_until(lambda: any(one["available"] for one in emulator.sessions(bob)))
+    wait_until(lambda: any(one["available"] for one in emulator.sessions(bob)), timeout=SECONDS)
     with friend.cube:
         file = friend.cube.files.upload(b"Bring water.", name="../../notes.txt")
         friend.cube.messages.create(bob, Message(attachments=[file]), send_to_chat=True)
         kept = tmp_path / "received" / file.uid
-        wait_until(lambda: kept.exists() and kept.read_bytes() == b"Bring water.")
-    wait_until(lambda: handles_signals(running))
+        wait_until(lambda: kept.exists() and kept.read_bytes() == b"Bring water.", timeout=SECONDS)
+    wait_until(lambda: handles_signals(running), timeout=SECONDS)
     running.send_signal(signal.SIGTERM)
-    assert running.wait(TIMEOUT) == 0
+    assert running.wait(SECONDS) == 0
     assert [path.name for path in tmp_path.rglob("*.txt")] == []
 
 
+@pytest.mark.time_limit(300)
 def test_a_bot_in_a_group_answers_when_it_is_addressed(program, emulator):
     bot = emulator.add_user("alice", PASSWORD)
     emulator.add_user("bob", PASSWORD)
@@ -77,21 +80,24 @@ def test_a_bot_in_a_group_answers_when_it_is_addressed(program, emulator):
         group = bob.cube.dialogs.create_group("Hikers", [bot])
         program(code_of("groups.md", "is_private").replace('"a password"', repr(PASSWORD)))
         with logged_in(bob):
-            wait_until(lambda: any(one["available"] for one in emulator.sessions(bot)))
+            wait_until(
+                lambda: any(one["available"] for one in emulator.sessions(bot)), timeout=SECONDS
+            )
             bob.chat.send_message(group, "nobody is addressed")
             bob.chat.send_message(group, "@alice hello")
-            bob.events.wait_for("message_received")
+            bob.events.wait_for("message_received", timeout=SECONDS)
             bob.chat.ping()
             assert bob.bodies == ["you said @alice hello"]
 
 
+@pytest.mark.time_limit(300)
 def test_the_mirror_has_each_message_of_history_and_chat_once(program, emulator, tmp_path):
     alice, bob = emulator.add_user("alice", PASSWORD), emulator.add_user("bob", PASSWORD)
     dialog = emulator.add_dialog("private", alice, [bob])
     emulator.add_messages(dialog, [{"sender_id": bob, "message": f"n{n}"} for n in range(3)])
     code = code_of("mirror.md", "def keep").replace('"a password"', repr(PASSWORD))
     for _ in range(2):  # the second run repeats the first
-        assert program(code).wait(TIMEOUT) == 0
+        assert program(code).wait(SECONDS) == 0
     kept = sqlite3.connect(tmp_path / "mirror.db")
     rows = kept.execute("SELECT body, sender FROM message ORDER BY sent, body").fetchall()
     kept.close()
