@@ -50,10 +50,7 @@ from tests.support.waiting import TIMEOUT, wait_until
 from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
-PAGES = [
-    *(ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("how-to/*.md"))),
-    *sorted(DOCS.glob("examples/*/index.md")),
-]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/**/*.md"))]
 DJANGO = ("settings", "handlers", "views", "urls", "tests")
 FLASK = ("app", "views", "tests")
 TUTORIAL = ("bot", "friend", "tests", "slow", "settings", "views", "urls", "django tests")
