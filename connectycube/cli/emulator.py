@@ -100,6 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--load", metavar="FILE", help="JSON file of users, dialogs and messages to start with"
     )
     parser.add_argument(
+        "--env-file",
+        metavar="FILE",
+        help="file that gets the variables, as export lines, for other terminals; removed at the end",
+    )
+    parser.add_argument(
         "--coverage",
         action="store_true",
         help="list what is implemented, inferred and missing, and end",
@@ -208,10 +213,11 @@ def _shown(default: object) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the emulator; return 0 after SIGINT or SIGTERM, or 128 and its number if it came before `ready`."""
-    from connectycube.emulator import Emulator, coverage_text
+    from connectycube.emulator import Emulator, coverage_text, kept_env_file
 
     options = vars(arguments)
     load, show_coverage = options.pop("load"), options.pop("coverage")
+    env_file = options.pop("env_file")
     faults, advance = options.pop("fault"), options.pop("advance")
     options["identity_provider"] = _identity_provider(options)
     for name, switch in _switches().items():
@@ -226,9 +232,10 @@ def run(arguments: argparse.Namespace) -> int:
         for fault in faults:
             emulator.faults.start_text(fault)
         emulator.clock.advance(advance)
-        with emulator:
+        with kept_env_file(env_file) as write_env_file, emulator:
             if load is not None:
                 emulator.load(load)
+            write_env_file(emulator)
             if asked_to_stop.is_set():
                 return 128 + numbers[0]
             if _announce(emulator):

@@ -8,7 +8,7 @@ The emulator is the server's side. It reads and writes the protocol with code of
 """
 
 try:
-    from .command import CommandNotRunError, export_lines, run_command
+    from .command import CommandNotRunError, export_lines, kept_env_file, run_command
     from .control.clock import EmulatorClock
     from .control.exchanges import Exchange, Exchanges
     from .control.faults import Fault, Faults
@@ -44,5 +44,6 @@ __all__ = [
     "coverage",
     "coverage_text",
     "export_lines",
+    "kept_env_file",
     "run_command",
 ]

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +17,7 @@ from connectycube.errors import ArgumentValueError
 from .emulator import Emulator
 from .remote.exports import export_lines, variables
 
-__all__ = ["CommandNotRunError", "export_lines", "run_command"]
+__all__ = ["CommandNotRunError", "export_lines", "kept_env_file", "run_command"]
 
 _FORWARDED = (
     "SIGINT",
@@ -85,15 +85,13 @@ def run_command(
     """
     if not _IS_POSIX:
         raise OSError("a command can be run beside an emulator on Linux and macOS only")
-    if env_file is not None:
-        _remove_old(Path(env_file))
-    with _forwarding_signals() as signals, emulator:
+    with kept_env_file(env_file) as write, _forwarding_signals() as signals, emulator:
         if prepare is not None:
             prepare()
-        with nullcontext() if env_file is None else _written(Path(env_file), emulator):
-            if signals.first is not None:
-                return 128 + signals.first
-            return _run(command, {**os.environ, **variables(emulator)}, signals)
+        write(emulator)
+        if signals.first is not None:
+            return 128 + signals.first
+        return _run(command, {**os.environ, **variables(emulator)}, signals)
 
 
 def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> int:
@@ -192,9 +190,42 @@ def _end_group(group: int) -> None:
 
 
 @contextmanager
-def _written(path: Path, emulator: Emulator) -> Iterator[None]:
-    """Keep the variables in a file: as a whole or not at all, because others wait for it to appear."""
-    text = "\n".join([_MADE_HERE, *export_lines(emulator), ""])
+def kept_env_file(path: str | None) -> Iterator[Callable[[Emulator], None]]:
+    """Keep the variables of an emulator in a file, from a call of what is yielded to the end of the block.
+
+    Enter the block before the emulator starts: the file of a run that was killed is removed then, so that
+    nobody reads it. The file appears whole, readable by its owner alone.
+
+    Args:
+        path: The file; None: no file.
+
+    Yields:
+        A function that writes the variables of a running emulator.
+
+    Raises:
+        ArgumentValueError: The file cannot be written, or another program has written it.
+    """
+    if path is None:
+        yield lambda emulator: None
+        return
+    file = Path(path)
+    _remove_old(file)
+    text: list[str] = []
+
+    def write(emulator: Emulator) -> None:
+        text[:] = ["\n".join([_MADE_HERE, *export_lines(emulator), ""])]
+        _write(file, text[0])
+
+    try:
+        yield write
+    finally:
+        with suppress(OSError):
+            if text and file.read_text(encoding="utf-8") == text[0]:  # and not that of another run
+                file.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file as a whole or not at all, because others wait for it to appear."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
         try:
@@ -206,16 +237,10 @@ def _written(path: Path, emulator: Emulator) -> Iterator[None]:
             raise
     except OSError as error:
         raise ArgumentValueError(f"env_file cannot be written: {path}: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            if path.read_text(encoding="utf-8") == text:  # and not that of another run
-                path.unlink()
 
 
 def _remove_old(path: Path) -> None:
-    """Remove the file of a run that was killed, so that nobody reads it; leave the files of others alone."""
+    """Remove the file of a run that was killed; leave the files of others alone."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             is_old = file.readline().rstrip("\n") == _MADE_HERE

@@ -393,6 +393,7 @@ class Api:
         session = None if need == "none" else self._state.session
         if session is None:
             if need == "needed":
+                self.check_open()  # a closed client has no use for a session
                 raise _no_session(request)
             return self._send_with_retries(request), None
         if renew and self._state.has_expired():

@@ -1,7 +1,7 @@
 """The pages say what the code does: their Python runs, their tables equal it, their links lead somewhere.
 
-A Python block runs as part of a program that is described at the top of its page. A comment before the block
-makes it something else::
+A Python block runs behind the set-up of its page, or as part of a program that the top of the page
+describes. A comment before the block makes it something else::
 
     <!-- bot -->        a program that answers messages and ends with SIGTERM and with Ctrl-C
     <!-- friend -->     a program that writes to the bot of its page, and prints the answer
@@ -9,6 +9,10 @@ makes it something else::
     <!-- test file -->  a file of tests for pytest
     <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
     <!-- flask … -->    a part of a file of an application, made and run by test_flask_page.py
+    <!-- celery … -->   a file of a program, run by test_celery_page.py in tests/interop/relay
+    <!-- setup -->      the lines that the blocks of its page begin with
+    <!-- compared -->   these lines, and the call of another language in Python: run by test_comparisons.py
+    <!-- tutorial … --> a file, or a part of one, of the tutorial, made and run by test_tutorial_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
 
@@ -25,6 +29,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -45,13 +50,16 @@ from tests.support.waiting import TIMEOUT, wait_until
 from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("examples/*/index.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/**/*.md"))]
 DJANGO = ("settings", "handlers", "views", "urls", "tests")
 FLASK = ("app", "views", "tests")
+TUTORIAL = ("bot", "friend", "tests", "slow", "settings", "views", "urls", "django tests")
 KINDS = (
     *("bot", "friend", "script", "test file", "excerpt"),
     *(f"django {name}" for name in DJANGO),
     *(f"flask {name}" for name in FLASK),
+    *(f"tutorial {name}" for name in TUTORIAL),
+    *("celery bot", "celery tasks", "setup", "compared"),
 )
 PASSWORD = "a password"
 
@@ -101,10 +109,8 @@ def prose_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Emulator]:
-    """An emulator for this module, with the users of the pages; its log-ins do not make others by mistake."""
+    """An emulator for this module, without users: a program of the pages makes those that it needs."""
     with Emulator() as running:
-        for name in ("alice", "bob"):
-            running.add_user(name, PASSWORD)
         yield running
 
 
@@ -123,7 +129,7 @@ _CONTROL = re.compile(
 )
 
 
-def _missing(program: str) -> None:
+def missing(program: str) -> None:
     """Skip a test for want of a program, which continuous integration must have."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{program} is missing")
 
@@ -138,7 +144,7 @@ _PROGRAMS = {
 def test_the_control_api_is_used_as_the_page_shows(language, own_emulator):
     program, command = _PROGRAMS[language]
     if shutil.which(program) is None:
-        _missing(program)
+        missing(program)
     page = (DOCS / "emulator.md").read_text(encoding="utf-8")
     (code,) = [found["code"] for found in _CONTROL.finditer(page) if found["language"] == language]
     variables = {
@@ -179,13 +185,35 @@ def alice(service) -> Iterator[ConnectyCube]:
         yield cube
 
 
+SETUPS = {block.page: block for block in BLOCKS if block.kind == "setup"}
+SELF_CONTAINED = {ROOT / "README.md", DOCS / "index.md"}
+
+
 @pytest.fixture
-def names(alice, bob):
-    """What the pages say that their examples have; clients that an example makes are closed."""
+def names(request, environment, bob):
+    """What an example has: the names of its page's set-up, and no other; else those that its page tells of.
+
+    Clients that they hold are closed.
+    """
+    block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
+    names: dict[str, object] = {"__name__": "example"}
+    if block is not None and block.page in SETUPS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ConnectyCube, "from_env", partial(ConnectyCube.from_env, reconnect=FAST))
+            exec(SETUPS[block.page].code, names)
+    elif block is None or block.page not in SELF_CONTAINED:
+        add_told_names(names, request.getfixturevalue("alice"), bob)
+    before = list(names.values())
+    yield names
+    for value in [*names.values(), *before]:  # an example may give a name to another client
+        if isinstance(value, ConnectyCube):
+            value.close()
+
+
+def add_told_names(names: dict[str, object], alice: ConnectyCube, bob: Person) -> None:
     events = Events(alice.chat.message_received)
     bob.chat.send_private(alice.user.id, "Hello Alice").result(TIMEOUT)
-    names = {
-        "__name__": "example",
+    names |= {
         "cube": alice,
         "chat": alice.chat,
         "bob_id": bob.id,
@@ -193,17 +221,14 @@ def names(alice, bob):
         "message": events.wait_for("message_received")[0],
         "group": alice.dialogs.create_group("Hikers", [bob.id]),
     }
-    yield names
-    for value in list(names.values()):
-        if isinstance(value, ConnectyCube):
-            value.close()
 
 
 @blocks("")
-def test_an_example_runs_and_its_receivers_work(block, names, environment, alice, bob, service):
+def test_an_example_runs_and_its_receivers_work(block, names, bob, service, request):
+    alice = names["cube"] if "cube" in names else request.getfixturevalue("alice")
     failures = [Events(alice.chat.callback_failed)]
     events = Events(*signals_of(alice.chat))
-    group = names["group"]  # an example may give the name to another
+    group = alice.dialogs.create_group("Everybody", [bob.id])
 
     exec(compile("\n" * (block.line - 1) + block.code, str(block.page), "exec"), names)
 
@@ -247,9 +272,8 @@ def live_through_everything(
         bob.events.wait(lambda e: [m for m in e.of("message_received") if m.body == "And you?"])[0]
     )
     events.wait_for("message_read")
+    service.faults.refuse_resume(user=me, times=1)
     service.cut(me)
-    events.wait(lambda e: [c for c in e.of("state_changed") if c.state.name == "FORCE_CLOSED"])
-    service.forget_sessions(me)
     events.wait_for("recovery_finished")  # a receiver that answers needs the connection
     assert chat.wait_until_idle(TIMEOUT)
 
@@ -452,7 +476,12 @@ def test_a_script_of_the_pages_ends_well(block, environment, tmp_path):
     script.write_text(block.code, encoding="utf-8")
     environment["PYTHONWARNINGS"] = "error,ignore:This process:DeprecationWarning"
     done = subprocess.run(
-        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=30
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "alice" in done.stdout
@@ -517,7 +546,7 @@ def test_the_shell_commands_start_an_emulator_that_a_program_finds(code, tmp_pat
 @pytest.mark.parametrize("code", SHELL)
 def test_the_shell_commands_end_if_the_emulator_cannot_start(code, shell, tmp_path):
     if shutil.which(shell) is None:
-        _missing(shell)
+        missing(shell)
     (tmp_path / "my_bot.py").write_text("print('it runs all the same')")
     programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     hosted = {"CONNECTYCUBE_API_URL": "https://api.connectycube.com"}

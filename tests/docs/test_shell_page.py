@@ -53,6 +53,7 @@ def shell(tmp_path, emulator):
     return run
 
 
+@pytest.mark.time_limit(300)  # many commands, over a minute beside much other work
 def test_the_tutorial_runs_as_it_is_written(shell, tmp_path):
     parts = blocks("shell")
     assert len(parts) == 4

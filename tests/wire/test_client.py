@@ -313,6 +313,13 @@ def test_close_closes_the_connections_and_refuses_later_calls(cube, server, call
     assert len(server.requests) == 1
 
 
+def test_a_closed_client_says_so_also_without_a_session(cube, server):
+    cube.close()
+    with pytest.raises(ClientClosedError):
+        cube.dialogs.list()
+    assert server.requests == []
+
+
 def test_a_closed_client_opens_no_chat(cube, server):
     server.play(answer(201, SESSION))
     cube.login(login="bob", password="p-5ec4e7c0de")

@@ -234,6 +234,25 @@ def test_only_exports_and_ready_are_on_standard_output():
     assert all(line.startswith("export CONNECTYCUBE_") for line in exports)
 
 
+def test_the_file_with_the_variables_is_private_and_gone_at_the_end(tmp_path):
+    file = tmp_path / "emulator.env"
+    with Process("--env-file", str(file)) as running:
+        told, written = evaluated(running.lines), evaluated(file.read_text().splitlines())
+        assert written.items() <= told.items()
+        assert "CONNECTYCUBE_API_URL" in written
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert running.end(signal.SIGTERM) == 0
+    assert not file.exists()
+
+
+def test_a_file_of_another_program_keeps_the_emulator_from_starting(tmp_path):
+    file = tmp_path / ".env"
+    file.write_text("BOT_PASSWORD=a password\n")
+    with pytest.raises(AssertionError, match="a file that this command has not written"):
+        Process("--env-file", str(file))
+    assert file.read_text() == "BOT_PASSWORD=a password\n"
+
+
 def test_address_beyond_this_machine_is_warned_about():
     with Process("--host", "0.0.0.0") as running:
         running.end(signal.SIGTERM)
