@@ -191,7 +191,7 @@ def _end_group(group: int) -> None:
 
 @contextmanager
 def kept_env_file(path: str | None) -> Iterator[Callable[[Emulator], None]]:
-    """Keep the variables of an emulator in a file, from a call of what is yielded to the end of the block.
+    """Keep the variables of an emulator in a file, from the call that writes it to the end of the block.
 
     Enter the block before the emulator starts: the file of a run that was killed is removed then, so that
     nobody reads it. The file appears whole, readable by its owner alone.
@@ -199,8 +199,8 @@ def kept_env_file(path: str | None) -> Iterator[Callable[[Emulator], None]]:
     Args:
         path: The file; None: no file.
 
-    Yields:
-        A function that writes the variables of a running emulator.
+    Returns:
+        A context manager with a function that writes the variables of a running emulator.
 
     Raises:
         ArgumentValueError: The file cannot be written, or another program has written it.
