@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -38,6 +39,7 @@ MILLISECONDS_FROM = 100_000_000_000
 """Above this a unix time counts milliseconds: as seconds it is the year 5138."""
 
 _DEEPEST = 32
+_NOT_IN_IDS = re.compile("[ /?#,@]")
 _TAKES_KEYWORDS = 0x08  # a flag of code objects: the function has a parameter like **others
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -111,10 +113,8 @@ def check_id(name: str, value: object) -> str:
     White space around it is left out, as it comes along from files and terminals.
     """
     text = check_str(name, check_str(name, value).strip())
-    if text in (".", "..") or any(
-        character.isspace() or not character.isprintable() or character in "/?#,@"
-        for character in text
-    ):
+    # Of what is white space only the space itself is printable.
+    if text in (".", "..") or not text.isprintable() or _NOT_IN_IDS.search(text):
         raise ArgumentValueError(f"{name} is not an id: {text!r}")
     return text
 

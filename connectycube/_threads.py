@@ -19,7 +19,9 @@ __all__ = ["start_thread", "uninterrupted"]
 def uninterrupted(*steps: Callable[[], object]) -> None:
     """Call functions one after the other; an error of a signal handler is raised after them.
 
-    In a process that can have no more threads, as at its exit, they can be interrupted.
+    In a process that can have no more threads, as at its exit, they can be interrupted. The steps must not
+    ask for ``threading.current_thread()``: Python before 3.12 would list a thread that ``threading`` did not
+    start for as long as the process lives.
     """
 
     def take() -> None:
@@ -29,8 +31,7 @@ def uninterrupted(*steps: Callable[[], object]) -> None:
     if not _can_be_interrupted():
         take()
         return
-    # ``threading`` would list a thread that it did not start itself for as long as the process lives.
-    _in_thread(take, lambda run: start_thread(threading.Thread(target=run, daemon=True)))
+    _in_thread(take)
 
 
 def start_thread(thread: threading.Thread) -> None:
@@ -42,18 +43,19 @@ def start_thread(thread: threading.Thread) -> None:
     if not _can_be_interrupted():
         thread.start()
         return
-    _in_thread(thread.start, lambda start: _thread.start_new_thread(start, ()))
+    _in_thread(thread.start)
 
 
 def _can_be_interrupted() -> bool:
-    return threading.current_thread() is threading.main_thread()
+    return threading.get_ident() == threading.main_thread().ident
 
 
-def _in_thread(call: Callable[[], object], start: Callable[[Callable[[], None]], object]) -> None:
-    """Have ``start`` call its argument in another thread, which makes the call; wait for its end."""
+def _in_thread(call: Callable[[], object]) -> None:
+    """Have another thread make the call, and wait for its end."""
     elsewhere, interrupt = _Elsewhere(call), None
     try:
-        start(elsewhere.run)
+        # Not with ``threading``, which needs several steps and a lock for the start of a thread.
+        _thread.start_new_thread(elsewhere.run, ())
     except BaseException as error:
         if elsewhere.is_decided_here():
             if isinstance(error, RuntimeError):

@@ -28,8 +28,8 @@ from ._not_copied import NotCopied
 from ._os_errors import reason_of
 from ._secrets import Secret, clear_locals, confined, hides
 from ._threads import start_thread
-from .chat import Chat, Signal
-from .chat.chat_signals import ChatSignals
+from .chat import Chat
+from .chat.chat_signals import ChatSignals, SignalOf
 from .chat.dispatcher import Dispatcher, Task
 from .chat.driver import Driver
 from .chat.fork_warning import ForkWarning
@@ -152,6 +152,10 @@ class Fleet(NotCopied, ChatSignals):
         1
     """
 
+    member_failed: SignalOf[MemberFailure] = SignalOf(
+        MemberFailure, "A member could not log in, or was closed for good."
+    )
+
     @confined
     @hides("credentials")
     def __init__(
@@ -177,10 +181,6 @@ class Fleet(NotCopied, ChatSignals):
         check_int("logins", logins, least=1)
         self._folder = _folder(durable)
         super().__init__(self._check_open)
-        self.member_failed: Signal[MemberFailure] = Signal(
-            "member_failed", MemberFailure, "A member could not log in, or was closed for good."
-        )
-        self.member_failed.check_open = self._check_open
         self._cube = cube
         self._config = config
         self._logins = logins

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from ..models import Message
+from ..models._json import maker_of
 from .ids import derived_id
 from .protocol.outbox import Submission
 from .protocol.seen_messages import Key
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .protocol.decoding import Delivery
     from .send_handle import AnyHandle
 
-__all__ = ["Answers", "InboxEntry", "Running"]
+__all__ = ["Answers", "InboxEntry", "Running", "new_entry"]
 
 
 logger: logging.Logger = logging.getLogger("connectycube.chat")
@@ -44,6 +45,10 @@ class InboxEntry:
     """The names of the receivers that had handled the event when it was read from the store."""
     receiver: str | None = field(default=None, eq=False)
     """The one receiver that runs for the event; None: all of them."""
+
+
+new_entry: Callable[..., InboxEntry] = maker_of(InboxEntry, "store_id", "n", "key")
+"""Make an entry from the values of these fields, by position: one is made for each event that arrives."""
 
 
 @define

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Generic, overload
 
 from ..errors import ArgumentTypeError
 from ..models import (
@@ -30,12 +30,38 @@ from ..models import (
     SystemMessage,
     Typing,
 )
-from .signals import Signal, check_callback
+from .signals import Event_co, Signal, check_callback
 
-__all__ = ["ChatSignals", "Manager"]
+__all__ = ["ChatSignals", "Manager", "SignalOf"]
 
 Manager = Callable[[Any, "str | None", Any, str], AbstractContextManager[object]]
 """Makes what stands around one call: ``manager(chat, signal, event, receiver)``."""
+
+
+class SignalOf(Generic[Event_co]):
+    """An attribute of a chat that is a signal, made when it is first used: most chats use few of them.
+
+    ``event`` is the class of its events.
+    """
+
+    def __init__(self, event: type[Event_co], doc: str) -> None:
+        self._event = event
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type[ChatSignals], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, chat: None, owner: type[ChatSignals]) -> SignalOf[Event_co]: ...
+    @overload
+    def __get__(self, chat: ChatSignals, owner: type[ChatSignals]) -> Signal[Event_co]: ...
+    def __get__(self, chat: ChatSignals | None, owner: type[ChatSignals]) -> Any:
+        if chat is None:
+            return self
+        made = Signal(self._name, self._event, self.__doc__ or "")
+        made.check_open = chat._check_open
+        # From now on it is an attribute of the chat itself. Of two threads that make it one wins.
+        return vars(chat).setdefault(self._name, made)
 
 
 class ChatSignals:
@@ -51,6 +77,76 @@ class ChatSignals:
         Hello
     """
 
+    state_changed: SignalOf[StateChange] = SignalOf(
+        StateChange, "The connection entered another state."
+    )
+    callback_failed: SignalOf[CallbackFailure] = SignalOf(
+        CallbackFailure, "A receiver or a done-callback raised."
+    )
+    receiver_gave_up: SignalOf[ReceiverGaveUp] = SignalOf(
+        ReceiverGaveUp, "A receiver runs no more for an event."
+    )
+    message_received: SignalOf[Message] = SignalOf(Message, "A message of another user arrived.")
+    own_message_received: SignalOf[Message] = SignalOf(
+        Message, "Another device of this user sent a message."
+    )
+    message_sent: SignalOf[MessageSent] = SignalOf(
+        MessageSent, "The server acknowledged a message of ours."
+    )
+    message_failed: SignalOf[MessageFailure] = SignalOf(
+        MessageFailure, "A message of ours failed, or may have."
+    )
+    message_delivered: SignalOf[MessageStatus] = SignalOf(
+        MessageStatus, "A message of ours was delivered."
+    )
+    message_read: SignalOf[MessageStatus] = SignalOf(MessageStatus, "A message of ours was read.")
+    message_edited: SignalOf[MessageEdit] = SignalOf(MessageEdit, "A message has a new body.")
+    message_deleted: SignalOf[MessageDeletion] = SignalOf(
+        MessageDeletion, "A message was deleted for everybody."
+    )
+    reaction_changed: SignalOf[ReactionChange] = SignalOf(
+        ReactionChange, "A user reacted to a message."
+    )
+    stanza_refused: SignalOf[RefusedStanza] = SignalOf(
+        RefusedStanza, "A stanza of the server was not read."
+    )
+    recovery_failed: SignalOf[RecoveryFailure] = SignalOf(
+        RecoveryFailure, "A gap could not be read from history."
+    )
+    recovery_finished: SignalOf[RecoveryFinished] = SignalOf(
+        RecoveryFinished, "All messages of a gap have arrived."
+    )
+    typing_started: SignalOf[Typing] = SignalOf(Typing, "A user started typing.")
+    typing_stopped: SignalOf[Typing] = SignalOf(Typing, "A user stopped typing.")
+    system_message_received: SignalOf[SystemMessage] = SignalOf(
+        SystemMessage, "A system message arrived."
+    )
+    system_message_failed: SignalOf[MessageFailure] = SignalOf(
+        MessageFailure, "A system message of ours failed."
+    )
+    occupant_joined: SignalOf[Occupant] = SignalOf(Occupant, "A user entered a room we are in.")
+    occupant_left: SignalOf[Occupant] = SignalOf(Occupant, "A user left a room we are in.")
+    room_left: SignalOf[RoomLeft] = SignalOf(
+        RoomLeft, "We are no longer in a room, without our doing."
+    )
+    last_activity_changed: SignalOf[LastActivity] = SignalOf(LastActivity, "A user came or went.")
+    contact_requested: SignalOf[ContactEvent] = SignalOf(
+        ContactEvent, "A user asks to be a contact."
+    )
+    contact_confirmed: SignalOf[ContactEvent] = SignalOf(
+        ContactEvent, "A user agreed to be a contact."
+    )
+    contact_rejected: SignalOf[ContactEvent] = SignalOf(
+        ContactEvent, "A user is no contact, or no longer."
+    )
+    contact_cancelled: SignalOf[ContactEvent] = SignalOf(
+        ContactEvent, "A user follows us no longer."
+    )
+    contact_list_changed: SignalOf[ContactListItem] = SignalOf(
+        ContactListItem, "A contact is new or changed."
+    )
+    presence_changed: SignalOf[Presence] = SignalOf(Presence, "A contact came or went.")
+
     def __init__(
         self, check_open: Callable[[], None] | None = None, shared: ChatSignals | None = None
     ) -> None:
@@ -61,98 +157,7 @@ class ChatSignals:
         self._managers: list[Manager] = []
         if shared is not None:
             self._check_open, self._managers = shared._check_open, shared._managers
-            vars(self).update({signal.name: signal for signal in shared._signals()})
-            return
-        self.state_changed: Signal[StateChange] = Signal(
-            "state_changed", StateChange, "The connection entered another state."
-        )
-        self.callback_failed: Signal[CallbackFailure] = Signal(
-            "callback_failed", CallbackFailure, "A receiver or a done-callback raised."
-        )
-        self.receiver_gave_up: Signal[ReceiverGaveUp] = Signal(
-            "receiver_gave_up", ReceiverGaveUp, "A receiver runs no more for an event."
-        )
-        self.message_received: Signal[Message] = Signal(
-            "message_received", Message, "A message of another user arrived."
-        )
-        self.own_message_received: Signal[Message] = Signal(
-            "own_message_received", Message, "Another device of this user sent a message."
-        )
-        self.message_sent: Signal[MessageSent] = Signal(
-            "message_sent", MessageSent, "The server acknowledged a message of ours."
-        )
-        self.message_failed: Signal[MessageFailure] = Signal(
-            "message_failed", MessageFailure, "A message of ours failed, or may have."
-        )
-        self.message_delivered: Signal[MessageStatus] = Signal(
-            "message_delivered", MessageStatus, "A message of ours was delivered."
-        )
-        self.message_read: Signal[MessageStatus] = Signal(
-            "message_read", MessageStatus, "A message of ours was read."
-        )
-        self.message_edited: Signal[MessageEdit] = Signal(
-            "message_edited", MessageEdit, "A message has a new body."
-        )
-        self.message_deleted: Signal[MessageDeletion] = Signal(
-            "message_deleted", MessageDeletion, "A message was deleted for everybody."
-        )
-        self.reaction_changed: Signal[ReactionChange] = Signal(
-            "reaction_changed", ReactionChange, "A user reacted to a message."
-        )
-        self.stanza_refused: Signal[RefusedStanza] = Signal(
-            "stanza_refused", RefusedStanza, "A stanza of the server was not read."
-        )
-        self.recovery_failed: Signal[RecoveryFailure] = Signal(
-            "recovery_failed", RecoveryFailure, "A gap could not be read from history."
-        )
-        self.recovery_finished: Signal[RecoveryFinished] = Signal(
-            "recovery_finished", RecoveryFinished, "All messages of a gap have arrived."
-        )
-        self.typing_started: Signal[Typing] = Signal(
-            "typing_started", Typing, "A user started typing."
-        )
-        self.typing_stopped: Signal[Typing] = Signal(
-            "typing_stopped", Typing, "A user stopped typing."
-        )
-        self.system_message_received: Signal[SystemMessage] = Signal(
-            "system_message_received", SystemMessage, "A system message arrived."
-        )
-        self.system_message_failed: Signal[MessageFailure] = Signal(
-            "system_message_failed", MessageFailure, "A system message of ours failed."
-        )
-        self.occupant_joined: Signal[Occupant] = Signal(
-            "occupant_joined", Occupant, "A user entered a room we are in."
-        )
-        self.occupant_left: Signal[Occupant] = Signal(
-            "occupant_left", Occupant, "A user left a room we are in."
-        )
-        self.room_left: Signal[RoomLeft] = Signal(
-            "room_left", RoomLeft, "We are no longer in a room, without our doing."
-        )
-        self.last_activity_changed: Signal[LastActivity] = Signal(
-            "last_activity_changed", LastActivity, "A user came or went."
-        )
-        self.contact_requested: Signal[ContactEvent] = Signal(
-            "contact_requested", ContactEvent, "A user asks to be a contact."
-        )
-        self.contact_confirmed: Signal[ContactEvent] = Signal(
-            "contact_confirmed", ContactEvent, "A user agreed to be a contact."
-        )
-        self.contact_rejected: Signal[ContactEvent] = Signal(
-            "contact_rejected", ContactEvent, "A user is no contact, or no longer."
-        )
-        self.contact_cancelled: Signal[ContactEvent] = Signal(
-            "contact_cancelled", ContactEvent, "A user follows us no longer."
-        )
-        self.contact_list_changed: Signal[ContactListItem] = Signal(
-            "contact_list_changed", ContactListItem, "A contact is new or changed."
-        )
-        self.presence_changed: Signal[Presence] = Signal(
-            "presence_changed", Presence, "A contact came or went."
-        )
-
-        for signal in self._signals():
-            signal.check_open = check_open
+            vars(self).update({signal.name: signal for signal in shared._all_signals()})
 
     def around(self, manager: Manager) -> Manager:
         """Put a context manager around every call of a receiver or done-callback from now on.
@@ -185,8 +190,13 @@ class ChatSignals:
             name = type(signal).__name__
             raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
 
+    def _all_signals(self) -> list[Signal[object]]:
+        declared = {name: each for cls in type(self).__mro__ for name, each in vars(cls).items()}
+        return [getattr(self, name) for name in declared if isinstance(declared[name], SignalOf)]
+
     def _signals(self) -> list[Signal[object]]:
-        return [value for value in vars(self).values() if isinstance(value, Signal)]
+        """Return the signals that were used: no other one has receivers."""
+        return [value for value in tuple(vars(self).values()) if isinstance(value, Signal)]
 
     def _forget_receivers(self) -> None:
         """Disconnect all receivers; of shared signals, those that are connected for this chat alone."""

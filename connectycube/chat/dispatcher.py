@@ -354,6 +354,8 @@ class Dispatcher:
 
         That is so if it has so many tasks, or bytes, already, or if all queues are more than half full.
         """
+        if queue_key not in self._repeating:
+            return False  # as nearly always, without the lock
         with self._lock:
             if queue_key not in self._repeating:
                 return False

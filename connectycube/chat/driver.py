@@ -609,8 +609,8 @@ class Driver:
         self.wake()
 
     def wake(self) -> None:
-        """Let the connection thread look what there is to do; an observer may call on that thread itself."""
-        if self._waker and (self.notes or threading.current_thread() is not self._thread):
+        """Let the connection thread look what there is to do; may be called on that thread itself, too."""
+        if self._waker:
             self._waker.wake()
 
     def _write(self, link: Link) -> None:

@@ -13,6 +13,7 @@ from .._checks import name_of
 from ..errors import DurableStoreError, QueueOverflowError
 from ..models import Abandoned, StateChange
 from .answers import InboxEntry
+from .compact import compact
 from .cursor_mode import CursorMode
 from .dispatcher import Dispatcher, Task, new_task
 from .durable.mode import MOST_BYTES_IN_MEMORY, Durability, Saved
@@ -42,6 +43,8 @@ logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _NO_ENTRIES: Mapping[Delivery, InboxEntry] = {}
 
+_MOST_WHOLE = 512
+"""So many queued events are whole; later ones are compact, which takes a quarter of a message's CPU."""
 _RECOVERY_SIGNALS = ("recovery_finished", "recovery_failed")
 _DEAD_LETTERS_EVERY = 2.0  # seconds between two looks at what other processes have marked
 
@@ -316,6 +319,10 @@ class OutputRouter:
         """Queue deliveries for the receivers, and empty the list; what finds no room is rejected."""
         if not deliveries:
             return
+        # An observer is told of the very event that receivers get.
+        if self._dispatcher.queued >= _MOST_WHOLE and self._notes is None:
+            for delivery in deliveries:
+                delivery.event = compact(delivery.event)
         count = 0 if rejected else self._dispatcher.put_all(deliveries, self._now)
         queued = deliveries if count == len(deliveries) else deliveries[:count]
         rejected += deliveries[count:]

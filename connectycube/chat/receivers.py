@@ -22,6 +22,7 @@ from ..models import CallbackFailure, ReceiverGaveUp, StateChange
 from ..observer import call_observer
 from .answers import Answers, InboxEntry, Running
 from .chat_signals import ChatSignals
+from .compact import CompactMessage
 from .dispatcher import Again, Dispatcher
 from .protocol.decoding import Delivery
 from .shutdown import caused_by_exit
@@ -40,6 +41,7 @@ logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 _LAST = frozenset({"callback_failed", "receiver_gave_up"})
 """Signals about failures: a failure of their receivers is only logged."""
+_PREPARED = frozenset({CompactMessage, StateChange})
 _GIVE_UP_AFTER = 60.0  # seconds, in memory
 _UNTIL_CLOSED = 1.0  # seconds between two looks whether the connection is open again
 _LONGEST_WAIT = 3_600.0  # seconds, whatever an error asks for
@@ -159,8 +161,8 @@ class Receivers:
         lease (``hold``) none is called once it is over; then an event in a store is left to the next login.
         """
         if progress is None:
-            if isinstance(delivery.event, StateChange):
-                self._log(delivery.event)
+            if type(delivery.event) in _PREPARED:
+                self._prepare(delivery)
             if entry is not None:
                 progress = _Progress(entry.receiver, set(entry.done))
         running = self.running
@@ -190,6 +192,13 @@ class Receivers:
         if progress is None:
             return None
         return self._finish(delivery, entry, progress, connections, hold)
+
+    def _prepare(self, delivery: Delivery) -> None:
+        """Do what goes before the first attempt for an event."""
+        if isinstance(delivery.event, CompactMessage):
+            delivery.event = delivery.event.whole()
+        else:
+            self._log(delivery.event)
 
     def report(self, failure: CallbackFailure) -> None:
         """Tell the receivers and streams of ``callback_failed``, unless one of them is what failed."""

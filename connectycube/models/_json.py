@@ -45,6 +45,7 @@ __all__ = [
 Model = TypeVar("Model")
 Entry = TypeVar("Entry")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_UTC = timezone.utc
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _KEEPS_ODD_VALUES = "extra"  # other fields of this kind hold the application's own names
 _DIGITS_OF_SECONDS = 11
@@ -343,12 +344,12 @@ def _parameter(value: Any, depth: int) -> dict[str, Any] | str:
 def as_time(value: Any) -> datetime | None:
     """Return ISO 8601 text or unix time (seconds; above 1e11 milliseconds) as an aware datetime in UTC."""
     try:
+        if type(value) is int and 0 <= value <= MILLISECONDS_FROM:
+            return _from_seconds(value, _UTC)
         if isinstance(value, str):
             if len(value) == _DIGITS_OF_SECONDS_NOW and value.isdigit() and value.isascii():
-                return _from_seconds(int(value), timezone.utc)
+                return _from_seconds(int(value), _UTC)
             return _moment_of(value)
-        if type(value) is int and 0 <= value <= MILLISECONDS_FROM:
-            return _from_seconds(value, timezone.utc)
         return _at_number(as_float(value))
     except (ValueError, OverflowError):
         return None
@@ -364,15 +365,15 @@ def _at_number(number: float | None) -> datetime | None:
 def _moment_of(text: str) -> datetime | None:
     # Remembered: most things were last updated when they were created, many at the same second.
     if text.isdigit() and text.isascii() and len(text) <= _DIGITS_OF_SECONDS:
-        return _from_seconds(int(text), timezone.utc)
+        return _from_seconds(int(text), _UTC)
     if "-" not in text[1:]:  # a number before 1970 begins with it
         return _at_number(as_float(text))
     moment = _from_text(text if text[-1] == "Z" else text.strip())
-    if moment.tzinfo is timezone.utc:
+    if moment.tzinfo is _UTC:
         return moment
     if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
+        return moment.replace(tzinfo=_UTC)
+    return moment.astimezone(_UTC)
 
 
 if sys.version_info >= (3, 11):

@@ -82,6 +82,7 @@ RESERVED_NAMES = frozenset(
 """Names that the service and XMPP's extraParams use themselves: no custom parameter has one of them."""
 
 
+_set = object.__setattr__  # of what no other code has yet; evolve() would copy every field
 _MOST_DIGITS = 15
 _UNRESERVED = "-_.!~*'()"  # beside letters and digits, as encodeURIComponent has it
 _PERCENT_ENCODED = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()]|%[0-9A-Fa-f]{2})*\Z")
@@ -164,10 +165,12 @@ class Attachment(Serializable):
         """
         made = _read_attachment(data) if cls is Attachment else read(cls, data)
         if made.data is not None and "%" in made.data:
-            made = evolve(made, data=_decoded(made.data))
-        if made.id == made.uid or (made.id and made.uid):
-            return made
-        return evolve(made, id=made.id or made.uid, uid=made.uid or made.id)
+            _set(made, "data", _decoded(made.data))
+        file_id, uid = made.id, made.uid
+        if file_id != uid and not (file_id and uid):
+            _set(made, "id", file_id or uid)
+            _set(made, "uid", uid or file_id)
+        return made
 
     @classmethod
     def from_file(cls, file: File) -> Attachment:
@@ -470,7 +473,6 @@ def set_dialog(message: Message, dialog: DialogRef) -> None:
     _set(message, "dialog", dialog)
 
 
-_set = object.__setattr__  # evolve() would copy every field
 _MAY_BE_PRIVATE = (None, DialogType.PRIVATE)
 _OF_SENDER = (
     "body",

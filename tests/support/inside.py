@@ -28,7 +28,7 @@ def driver_of(chat: Chat) -> Driver:
 
 def signals_of(chat: Chat) -> tuple[Signal, ...]:
     """Return all signals of a chat."""
-    return tuple(chat._signals())
+    return tuple(chat._all_signals())
 
 
 def session_of(core: Core) -> Session:

@@ -30,7 +30,7 @@ from ..._deadline import Deadline
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
 from ...models import DialogRef, Message, ReceiverGaveUp
-from ..answers import Answers, InboxEntry, Running
+from ..answers import Answers, InboxEntry, Running, new_entry
 from ..beginning import Beginning, monotonic_of
 from ..ids import new_id
 from ..lease.hold import Hold
@@ -402,7 +402,7 @@ class Durability:
                 self._service_time(),
             )
             entries = [
-                InboxEntry(store.store_id, n, arrived.key)
+                new_entry(store.store_id, n, arrived.key)
                 for n, arrived in zip(numbers, plan.arrived.values(), strict=True)
             ]
             self._noted = time.monotonic()
@@ -552,7 +552,12 @@ class Durability:
         return self._most_in_memory
 
     def joins_parked(self, entry: InboxEntry) -> bool:
-        """Leave an event in the inbox if earlier ones of its conversation are there alone; return whether."""
+        """Leave an event in the inbox if earlier ones of its conversation are there alone; return whether.
+
+        The driver's mutex is held, under which alone a conversation goes to the inbox.
+        """
+        if not self._parked:
+            return False  # as nearly always, without the lock
         with self._lock:
             if entry.key[0] not in self._parked:
                 return False

@@ -26,7 +26,7 @@ from connectycube.chat.protocol.decoding import Delivery
 from connectycube.models import Message, StateChange
 from tests.support.inside import driver_of
 from tests.support.people import Person, logged_in
-from tests.support.waiting import TIMEOUT
+from tests.support.waiting import TIMEOUT, Gate
 
 S = ChatState
 
@@ -319,6 +319,22 @@ def test_events_are_there_before_the_receivers_have_run(alice, bob):
             assert inside.wait(TIMEOUT) and seen == []
         go.set()
         alice.events.wait_for("message_received", 2)
+
+
+def test_in_a_long_queue_a_receiver_gets_what_the_stream_shows(alice, bob):
+    count, received = 700, []
+    with Gate() as gate, logged_in(alice, bob):
+        alice.chat.message_received.connect(gate)
+        alice.chat.message_received.connect(lambda chat, message: received.append(message))
+        with alice.chat.events(alice.chat.message_received, TIMEOUT) as events:
+            for number in range(count):
+                bob.chat.send_private(alice.id, f"{number}: schön 🚀", custom={"n": str(number)})
+            shown = [next(events) for _ in range(count)]
+        assert received == []
+        gate.open()
+        alice.events.wait_for("message_received", count)
+        assert received == shown
+        assert [message.custom["n"] for message in received] == [*map(str, range(count))]
 
 
 def test_a_callback_may_wait_for_the_next_event_with_one_worker(alice, bob):

@@ -20,7 +20,6 @@ from connectycube import (
     ReactionChange,
     ReceiverGaveUp,
     SendHandle,
-    Signal,
     SystemMessage,
 )
 from connectycube.chat.answers import InboxEntry
@@ -30,6 +29,7 @@ from connectycube.chat.durable.mode import DURABLE_SIGNALS, Durability, Saved
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.events import OutcomeKnown
 from connectycube.chat.protocol.outbox import Submission
+from tests.support.inside import signals_of
 
 PEER = "7-1@localhost"
 OTHER = "8-1@localhost"
@@ -101,8 +101,7 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path, monkeypatch):
 
 
 def test_typing_statuses_and_states_are_not_kept(kept):
-    signals = [each for each in vars(ChatSignals()).values() if isinstance(each, Signal)]
-    names = {signal.name for signal in signals} - DURABLE_SIGNALS
+    names = {signal.name for signal in signals_of(ChatSignals())} - DURABLE_SIGNALS
     assert {"typing_started", "message_read", "state_changed"} <= names
     others = [Delivery(signal=name, event="e", key=(PEER, 7, "a")) for name in names]
     assert kept.commit(others, 1.0) == {}
