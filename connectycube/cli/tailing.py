@@ -25,6 +25,7 @@ from connectycube import (
 )
 from connectycube._checks import check_http_url
 from connectycube.contrib.common.exit_status import READER_GONE
+from connectycube.contrib.common.tailing import check_dialog, show_events
 
 from .output import Output
 from .people import People
@@ -33,7 +34,6 @@ from .shell import Shell
 
 __all__ = ["Tail"]
 
-_MESSAGES = ("message_received", "own_message_received")
 _TERMINATED = 128 + signal.SIGTERM
 _FORWARD_SECONDS = 10.0
 _LINKS = {ChatState.READY: "connected", ChatState.RESUMED: "connected again"}
@@ -59,52 +59,32 @@ class Tail:
                 auto_delivered=False,
                 reconnect=ReconnectPolicy(max_attempts=None, delay=1.0),
             ) as client:
-                return self._run(client, signals or _MESSAGES)
+                return self._run(client, signals)
         finally:
             signal.signal(signal.SIGTERM, before)
 
     def _run(self, client: ConnectyCube, signals: Sequence[str]) -> int:
-        output, dialog = self.shell.output, self.dialog
-        if dialog is not None:
-            client.dialogs.get(dialog)  # else a wrong id would be a silent wait for ever
+        output, chat = self.shell.output, client.chat
+        check_dialog(client, self.dialog)
         end = _End(output=output, count=self.count)
         show = _Show(output=output, people=People(client), end=end)
         forward = None
         if self.forward_to is not None:
             forward = _Forward(url=self.forward_to, output=output)
-        for name in signals:
-            source = getattr(client.chat, name)
-            if forward is not None:  # first: with --count, what is shown last was sent before
-                source.connect(
-                    _called(forward, name),
-                    key="forward",
-                    where=_of_dialog(dialog),
-                    handling=Handling(transient=_NotTaken, give_up_after=60.0),
-                )
-            source.connect(_called(show, name), key="tail", where=_of_dialog(dialog))
-        client.chat.state_changed.connect(_told(output), key="state")
+            # Before the others: with --count, what is shown last was sent before.
+            handling = Handling(transient=_NotTaken, give_up_after=60.0)
+            show_events(chat, signals, self.dialog, forward, key="forward", handling=handling)
+        show_events(chat, signals, self.dialog, show, key="tail")
+        chat.state_changed.connect(_told(output), key="state")
         with end.watched(), closing(forward) if forward is not None else nullcontext():
-            client.chat.login()
-            client.chat.wait(signals=(signal.SIGTERM,), stop=end.reached)
+            chat.login()
+            chat.wait(signals=(signal.SIGTERM,), stop=end.reached)
         return end.status if end.is_over else _TERMINATED
 
 
 def _terminated(number: int, frame: object) -> None:
     """End the command in good order, also before the chat waits for signals."""
     sys.exit(_TERMINATED)
-
-
-def _called(function: Callable[[str, Any], None], name: str) -> Callable[[Chat, Any], None]:
-    def receive(chat: Chat, event: Any) -> None:
-        function(name, event)
-
-    return receive
-
-
-def _of_dialog(dialog: str | None) -> Callable[[Any], bool] | None:
-    if dialog is None:
-        return None
-    return lambda event: getattr(event, "dialog_id", None) == dialog
 
 
 def _told(output: Output) -> Callable[[Chat, StateChange], None]:

@@ -14,6 +14,7 @@ KNOWN = (
     *("prosody", "ejabberd", "slixmpp", "javascript"),
     *("tinyproxy", "stunnel", "microsocks", "postgresql"),
     *("redis", "rabbitmq", "prometheus", "chromium", "tk", "qt"),
+    "gnome-keyring",
 )
 
 _PROPERTY = "referee"

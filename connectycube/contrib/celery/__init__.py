@@ -8,14 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-try:
+from ..common.extras import extra
+
+with extra("celery", "celery"):
     import celery  # noqa: F401
-except ModuleNotFoundError as _error:
-    if _error.name != "celery":
-        raise
-    raise ModuleNotFoundError(
-        "celery is missing: pip install 'connectycube[celery]'", name="celery"
-    ) from None
 
 if TYPE_CHECKING:
     from .bridge import hand_over

@@ -10,7 +10,7 @@ from connectycube import Config, Observer
 
 from .patching import Patch
 
-__all__ = ["Observers", "unwatch", "watch"]
+__all__ = ["Observers", "is_told", "unwatch", "watch"]
 
 
 class Observers(Observer):
@@ -106,3 +106,14 @@ def unwatch(observer: Observer) -> None:
         observer: That of ``watch``.
     """
     _watch.set(tuple(each for each in _watch.observers if each is not observer))
+
+
+def is_told(config: Config, observer: Observer) -> bool:
+    """Whether the clients of a configuration tell an observer.
+
+    Args:
+        config: The configuration.
+        observer: That of ``watch``.
+    """
+    found = config.observer
+    return found is observer or (isinstance(found, Observers) and observer in found.members)

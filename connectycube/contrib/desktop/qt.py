@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
+from ..common.extras import extra
+
 if TYPE_CHECKING:
     from .post import Post
 
@@ -32,14 +34,8 @@ def qt_post(window: Any = None) -> Post:
         ArgumentTypeError: ``window`` is no QObject.
         ArgumentValueError: There is no application yet, or this is not its thread.
     """
-    try:
+    with extra("desktop", "PySide6"):
         QtCore: Any = import_module("PySide6.QtCore")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "PySide6":
-            raise
-        raise ModuleNotFoundError(
-            "PySide6 is missing: pip install 'connectycube[desktop]'", name="PySide6"
-        ) from None
     if window is not None and not isinstance(window, QtCore.QObject):
         raise ArgumentTypeError(f"window must be a QObject, not {type(window).__name__}")
     application = QtCore.QCoreApplication.instance()

@@ -8,14 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-try:
+from ..common.extras import extra
+
+with extra("django", "django"):
     import django  # noqa: F401
-except ModuleNotFoundError as _error:
-    if _error.name != "django":
-        raise
-    raise ModuleNotFoundError(
-        "django is missing: pip install 'connectycube[django]'", name="django"
-    ) from None
 
 if TYPE_CHECKING:
     from . import signals, testing

@@ -8,14 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-try:
+from ..common.extras import extra
+
+with extra("flask", "flask"):
     import flask  # noqa: F401
-except ModuleNotFoundError as _error:
-    if _error.name != "flask":
-        raise
-    raise ModuleNotFoundError(
-        "flask is missing: pip install 'connectycube[flask]'", name="flask"
-    ) from None
 
 if TYPE_CHECKING:
     from .extension import FlaskCube

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import click
@@ -15,7 +16,6 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from connectycube import (
-    Chat,
     ConnectyCube,
     ConnectyCubeError,
     LeaseStoreError,
@@ -27,6 +27,7 @@ from ..common.health import address_of_port
 from ..common.listener import HeldElsewhereError
 from ..common.sending import named_address
 from ..common.signal_names import SIGNAL_NAMES
+from ..common.tailing import check_dialog, show_events
 from .conf import LIVE
 from .doctor import examine
 from .listener import Listener
@@ -193,34 +194,21 @@ def tail(dialog: str | None, signals: tuple[str, ...], as_json: bool) -> None:
         )
         with ConnectyCube(config=config) as client:
             client.login(**settings.credentials())
-            if dialog is not None:
-                client.dialogs.get(dialog)  # else a wrong id would be a silent wait for ever
-            for name in signals or ("message_received", "own_message_received"):
-                getattr(client.chat, name).connect(
-                    _shown(name, as_json), key="tail", where=_of_dialog(dialog)
-                )
+            check_dialog(client, dialog)
+            show_events(client.chat, signals, dialog, partial(_show, as_json), key="tail")
             client.chat.login()
             client.chat.wait(signals=_SIGNALS)
 
 
-def _of_dialog(dialog: str | None) -> Callable[[Any], bool] | None:
-    if dialog is None:
-        return None
-    return lambda event: getattr(event, "dialog_id", None) == dialog
-
-
-def _shown(name: str, as_json: bool) -> Callable[[Chat, Any], None]:
-    def show(chat: Chat, event: Any) -> None:
-        if as_json:
-            line = json.dumps(event.to_dict())
-        elif isinstance(event, Message):
-            line = f"{event.dialog_id or '-'} {event.sender_id}: {event.body or '(no text)'}"
-        else:
-            line = f"{name} {event}"
-        click.echo(line)
-        sys.stdout.flush()
-
-    return show
+def _show(as_json: bool, name: str, event: Any) -> None:
+    if as_json:
+        line = json.dumps(event.to_dict())
+    elif isinstance(event, Message):
+        line = f"{event.dialog_id or '-'} {event.sender_id}: {event.body or '(no text)'}"
+    else:
+        line = f"{name} {event}"
+    click.echo(line)
+    sys.stdout.flush()
 
 
 # --- send -------------------------------------------------------------------------------------------

@@ -8,15 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-try:
+from ..common.extras import extra
+
+with extra("opentelemetry", "opentelemetry"):
     import opentelemetry.instrumentation.instrumentor
     import opentelemetry.trace  # noqa: F401
-except ModuleNotFoundError as _error:
-    if _error.name is None or not _error.name.startswith("opentelemetry"):
-        raise
-    raise ModuleNotFoundError(
-        f"{_error.name} is missing: pip install 'connectycube[opentelemetry]'", name=_error.name
-    ) from None
 
 if TYPE_CHECKING:
     from .instrumentor import ConnectyCubeInstrumentor

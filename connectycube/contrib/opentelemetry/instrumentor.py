@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from opentelemetry import metrics, trace
@@ -26,9 +27,9 @@ class ConnectyCubeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     ``opentelemetry-instrument`` calls it by itself. It takes:
 
     - ``tracer_provider``, ``meter_provider``: Those of the process by default.
-    - ``propagate``: Whether the messages of the chat have the custom parameter ``traceparent``, so that
-      receivers of other programs are linked to it. Off by default, as it travels to the clients of all
-      recipients.
+    - ``propagate``: Whether the messages of the chat and of ``cube.messages`` have the custom parameter
+      ``traceparent``, so that receivers of other programs are linked to it. Off by default, as it travels to
+      the clients of all recipients.
 
     ``uninstrument()`` ends all of it, also for clients that are there; a later ``instrument()`` is for those
     that are made after it. Call both from one thread at a time.
@@ -57,7 +58,8 @@ class ConnectyCubeInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         self._spans = Spans(tracer, meter)
         observing.watch(self._spans)
         if propagate:
-            self._propagation = Propagation(tracer, self._spans.watches)
+            is_told = partial(observing.is_told, observer=self._spans)
+            self._propagation = Propagation(tracer, self._spans.watches, is_told)
 
     def _uninstrument(self, **options: Any) -> None:
         if self._propagation is not None:

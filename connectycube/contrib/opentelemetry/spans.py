@@ -36,7 +36,7 @@ from . import names
 from .begun import take_begun
 from .numbers import Numbers
 
-__all__ = ["Spans", "link_of", "of_event"]
+__all__ = ["Spans", "link_of", "of_event", "of_sending"]
 
 _OF_OTHERS = (Message, MessageEdit, MessageDeletion, ReactionChange, SystemMessage)
 """Events that somebody sent, with or without a span: their receivers have CONSUMER spans."""
@@ -154,19 +154,10 @@ class Spans(Observer):
         """Begin the span of a message, inside that of the caller."""
         if not self._is_on:
             return
-        destination = _destination(handle.message)
-        of_metric = {
-            names.MESSAGING_SYSTEM: names.SYSTEM,
-            names.MESSAGING_OPERATION_NAME: "send",
-            names.MESSAGING_DESTINATION_TEMPLATE: destination,
-        }
-        attributes = {
-            **of_metric,
-            names.MESSAGING_OPERATION_TYPE: "send",
-            names.MESSAGING_MESSAGE_ID: handle.id,
-            **_conversation(handle.message),
-        }
-        span, name = take_begun(), f"send {destination}"
+        name, attributes = of_sending(handle.message)
+        attributes[names.MESSAGING_MESSAGE_ID] = handle.id
+        of_metric = {key: str(attributes[key]) for key in _OF_METRIC}
+        span = take_begun()
         if span is None:
             span = self._tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=attributes)
         else:
@@ -243,14 +234,27 @@ def of_event(event: Any) -> tuple[str, Attributes]:
     Args:
         event: What somebody sent, such as a Message.
     """
-    destination = _destination(event)
-    return f"process {destination}", {
+    return _of_message("process", event)
+
+
+def of_sending(message: Any) -> tuple[str, Attributes]:
+    """Return the name and the attributes of the span of a message that this program sends.
+
+    Args:
+        message: A Message, or another one that the chat or REST sends.
+    """
+    return _of_message("send", message)
+
+
+def _of_message(operation: str, message: Any) -> tuple[str, Attributes]:
+    destination = _destination(message)
+    return f"{operation} {destination}", {
         names.MESSAGING_SYSTEM: names.SYSTEM,
-        names.MESSAGING_OPERATION_NAME: "process",
-        names.MESSAGING_OPERATION_TYPE: "process",
+        names.MESSAGING_OPERATION_NAME: operation,
+        names.MESSAGING_OPERATION_TYPE: operation,
         names.MESSAGING_DESTINATION_TEMPLATE: destination,
-        **_message_id(event),
-        **_conversation(event),
+        **_message_id(message),
+        **_conversation(message),
     }
 
 
@@ -296,9 +300,9 @@ def _destination(message: Any) -> str:
     if isinstance(message, SystemMessage):
         return "system"
     dialog = getattr(message, "dialog", None)
-    if dialog is not None:
-        return "private" if dialog.type == DialogType.PRIVATE or dialog.peer_id else "group"
-    # Without its type: in a private dialog a message has a recipient.
+    if dialog is not None and (dialog.type == DialogType.PRIVATE or dialog.peer_id):
+        return "private"
+    # Its type may be unknown: in a private dialog a message has a recipient.
     return "private" if getattr(message, "recipient_id", None) else "group"
 
 

@@ -14,17 +14,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-try:
+from connectycube.errors import ArgumentValueError
+
+from ..common.extras import extra
+
+with extra("relay-rabbitmq", "pika"):
     import pika
     import pika.exceptions
-except ModuleNotFoundError as _error:
-    if _error.name != "pika":
-        raise
-    raise ModuleNotFoundError(
-        "pika is missing: pip install 'connectycube[relay-rabbitmq]'", name="pika"
-    ) from None
-
-from connectycube.errors import ArgumentValueError
 
 from .errors import EngineFullError, EngineSettingsError, EngineUnavailableError
 

@@ -13,18 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-try:
+from connectycube.errors import ArgumentValueError
+
+from ..common.extras import extra
+
+with extra("relay-redis", "redis"):
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
-except ModuleNotFoundError as _error:
-    if _error.name != "redis":
-        raise
-    raise ModuleNotFoundError(
-        "redis is missing: pip install 'connectycube[relay-redis]'", name="redis"
-    ) from None
-
-from connectycube.errors import ArgumentValueError
 
 from . import redis_scripts
 from .engine import Claim, Delivery, Engine, Letter, PartitionStatus, Subscription, Topic

@@ -8,14 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-try:
+from ..common.extras import extra
+
+with extra("sentry", "sentry_sdk"):
     import sentry_sdk  # noqa: F401
-except ModuleNotFoundError as _error:
-    if _error.name != "sentry_sdk":
-        raise
-    raise ModuleNotFoundError(
-        "sentry_sdk is missing: pip install 'connectycube[sentry]'", name="sentry_sdk"
-    ) from None
 
 if TYPE_CHECKING:
     from .integration import ConnectyCubeIntegration
