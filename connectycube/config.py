@@ -383,6 +383,7 @@ class TokenStore(Protocol):
         Returns:
             A context manager, inside which the lock is held.
         """
+        ...
 
 
 class ConfigFields(TypedDict, total=False):

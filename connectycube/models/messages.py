@@ -431,7 +431,7 @@ class Message(Serializable):
     dialog: DialogRef | None = field(default=None, repr=False)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], **known: Any) -> Message:
+    def from_json(cls, data: Mapping[str, Any], **known: object) -> Message:
         """Decode the service's message object; keys that the service does not use itself are ``custom``.
 
         Args:

@@ -18,7 +18,7 @@ import socket
 import ssl
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -89,7 +89,7 @@ _current: ContextVar[_Call] = ContextVar("_current")
 
 
 @contextmanager
-def calling(deadline: CallDeadline) -> Iterator[_Call]:
+def calling(deadline: CallDeadline) -> Generator[_Call]:
     """Keep this thread's connections to ``deadline`` inside the ``with`` block."""
     # Calls nest: a request's body and the writer of a response are the application's code.
     call = _Call(deadline)

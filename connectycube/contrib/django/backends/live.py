@@ -126,7 +126,7 @@ class Backend(BaseBackend):
         login = f"django-{account.uid}"
         application = self.application()
         if account.chat_id is None:
-            given = {"external_id": account.uid, **fields(), "login": login}
+            given: dict[str, Any] = {"external_id": account.uid, **fields(), "login": login}
             try:
                 application.users.create(**{**given, "password": _password_of(account.uid)})
             except ValidationError:
