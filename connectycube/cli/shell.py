@@ -236,12 +236,12 @@ class Group(_WithCommonOptions, click.Group):
 Group.group_class = Group
 
 
-def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:
+def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:  # pyright: ignore[reportInvalidTypeVarUse]
     """Make a command of a function."""
     return click.command(name, cls=Command, **more)
 
 
-def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:
+def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:  # pyright: ignore[reportInvalidTypeVarUse]
     """Make a group of commands of a function."""
     return click.group(name, cls=Group, **more)
 

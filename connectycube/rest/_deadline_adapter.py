@@ -256,11 +256,11 @@ def _wait_until(until: float) -> Wait:
     return wait
 
 
-class _Connection(_DeadlineConnection, HTTPConnection):
+class _Connection(_DeadlineConnection, HTTPConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
     debuglevel = 0  # http.client's switch prints requests with their headers and bodies
 
 
-class _TlsConnection(_DeadlineConnection, HTTPSConnection):
+class _TlsConnection(_DeadlineConnection, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
     debuglevel = 0
 
     def _tls_name(self) -> str:
@@ -268,11 +268,11 @@ class _TlsConnection(_DeadlineConnection, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = _TlsConnection  # pyright: ignore[reportAssignmentType]
 
 
 class _DeadlineSocket:

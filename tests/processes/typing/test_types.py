@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .checkers import Checkers, Complaints
+from .checkers import ROOT, Checkers, Complaints
 
 HERE = Path(__file__).parent
 RIGHT = (HERE / "right.py").read_text()
@@ -74,3 +75,15 @@ def test_the_type_of_each_public_name_is_known(checkers):
     ]
     assert incomplete == []
     assert report["completenessScore"] == 1
+
+
+@pytest.mark.referee("pyright")
+@pytest.mark.time_limit(600)
+def test_the_package_passes_pyright(checkers):
+    """The rules are in ``pyrightconfig.json``, with the reason for each that is off."""
+    options = ("--outputjson", "--pythonpath", sys.executable, "--project", ROOT)
+    found = [
+        f"{error['file']}:{error['range']['start']['line'] + 1}: {error['message']}"
+        for error in checkers.run_pyright(*options)["generalDiagnostics"]
+    ]
+    assert found == []
