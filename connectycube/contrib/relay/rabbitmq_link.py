@@ -37,7 +37,7 @@ __all__ = [
     "pika",
 ]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 WAIT = 10.0
 """Seconds for an answer of the broker."""
