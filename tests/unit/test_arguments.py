@@ -79,13 +79,17 @@ PACKAGES = (
 )
 
 
+def _is_function(member: object) -> bool:
+    return inspect.isfunction(member) or inspect.ismethod(member)
+
+
 def public_functions(package: str) -> Iterator[tuple[str, Callable[..., object]]]:
     """Yield the public functions of a package, and the methods of its classes, with their names."""
     module = importlib.import_module(package)
     for name in module.__all__:
         found = getattr(module, name)
         if inspect.isclass(found):
-            for method, function in inspect.getmembers(found, inspect.isroutine):
+            for method, function in inspect.getmembers(found, _is_function):
                 is_ours = str(getattr(function, "__module__", "")).startswith("connectycube")
                 if is_ours and (method == "__init__" or not method.startswith("_")):
                     yield f"{name}.{method}", function

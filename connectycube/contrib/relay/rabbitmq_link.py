@@ -22,7 +22,7 @@ with extra("relay-rabbitmq", "pika"):
     import pika
     import pika.adapters.select_connection
     import pika.exceptions
-    import pika.spec
+    import pika.spec  # pyright: ignore[reportUnusedImport]
 
 from .errors import EngineFullError, EngineSettingsError, EngineUnavailableError
 
