@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
@@ -187,7 +187,7 @@ def _failure(proxy: Proxy, words: str, *, is_temporary: bool) -> ProxyFailure:
 
 
 @contextmanager
-def _blaming(proxy: Proxy) -> Iterator[None]:
+def _blaming(proxy: Proxy) -> Generator[None]:
     """Raise every failure of the block as the proxy's."""
     try:
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # Before a fork Python runs the hook that was registered last, first: ours is to run before that of logging,
 # which holds logging's lock. One of ours waits for another thread's import, which may need that lock.
-import logging  # noqa: F401
+import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import os
 import threading
 import weakref

@@ -59,7 +59,8 @@ def _made_once(make: Callable[[ConnectyCube], _Part]) -> Callable[[ConnectyCube]
         found: _Part | None = client._parts.get(name)
         if found is None:
             # Of two threads that get here at once one wins; a lock might be held across a fork.
-            found = client._parts.setdefault(name, make(client))
+            made: _Part = client._parts.setdefault(name, make(client))
+            return made
         return found
 
     return part

@@ -166,7 +166,7 @@ class ReconnectPolicy:
     max_delay: float = field(default=60.0, validator=_seconds)
     reset_after: float = field(default=10.0, validator=_seconds)
 
-    @max_attempts.validator
+    @max_attempts.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_max_attempts(self, attribute: Attribute[int | None], value: object) -> None:
         if value is not None:
             check_int("max_attempts", value, least=0)
@@ -196,7 +196,7 @@ class RetryPolicy:
     delay: float = field(default=0.5, validator=_seconds)
     max_delay: float = field(default=8.0, validator=_seconds)
 
-    @max_retries.validator
+    @max_retries.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_max_retries(self, attribute: Attribute[int], value: object) -> None:
         check_int("max_retries", value, least=0)
 
@@ -234,12 +234,12 @@ class Handling:
         field(default=is_transient)
     )
 
-    @give_up_after.validator
+    @give_up_after.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_give_up_after(self, attribute: Attribute[float | None], value: object) -> None:
         if value is not None:
             check_number("give_up_after", value, least=0.0)
 
-    @transient.validator
+    @transient.validator  # pyright: ignore[reportFunctionMemberAccess]
     def _check_transient(self, attribute: Attribute[object], value: object) -> None:
         if not isinstance(value, (type, tuple)):
             check_callable("transient", value, "error")
@@ -383,6 +383,7 @@ class TokenStore(Protocol):
         Returns:
             A context manager, inside which the lock is held.
         """
+        ...
 
 
 class ConfigFields(TypedDict, total=False):
@@ -507,11 +508,11 @@ class Config:
     limits: Limits = field(factory=Limits)
     """The bounds on memory."""
 
-    @app_id.validator
+    @app_id.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_app_id(self, attribute: Attribute[int], value: object) -> None:
         check_int("app_id", value, least=1)
 
-    @api_url.validator
+    @api_url.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_api_url(self, attribute: Attribute[str], value: object) -> None:
         parts = check_http_url(
             "api_url", value
@@ -526,62 +527,62 @@ class Config:
                 f"api_url is plain http to {host}: only loopback addresses may be spoken to without TLS"
             )
 
-    @chat_host.validator
+    @chat_host.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_chat_host(self, attribute: Attribute[str], value: object) -> None:
         text = check_str("chat_host", value)
         if any(character.isspace() or character in "/@:<>&\"'" for character in text):
             raise ArgumentValueError("chat_host must be a bare host name")
 
-    @chat_port.validator
+    @chat_port.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_chat_port(self, attribute: Attribute[int], value: object) -> None:
         check_int("chat_port", value, least=1, most=65535)
 
-    @typing_expires.validator
+    @typing_expires.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_typing_expires(self, attribute: Attribute[float | None], value: object) -> None:
         if value is not None:
             check_number("typing_expires", value, least=0.001)
 
-    @cursor_store.validator
+    @cursor_store.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_cursor_store(self, attribute: Attribute[object], value: object) -> None:
         _check_methods("cursor_store", value, load=(), save=("value",))
         if value is not None and self.durable is not None:
             raise ArgumentValueError("cursor_store takes the place of durable: give one of them")
 
-    @token_store.validator
+    @token_store.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_token_store(self, attribute: Attribute[object], value: object) -> None:
         _check_methods(
             "token_store", value, get=("key",), set=("key", "value", "seconds"), lock=("key",)
         )
 
-    @ca_file.validator
-    @client_cert.validator
-    @client_key.validator
+    @ca_file.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @client_cert.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @client_key.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_file(self, attribute: Attribute[str | None], value: object) -> None:
         name = attribute.name
         if value is not None and not os.path.isfile(check_str(name, value)):
             raise ArgumentValueError(f"{name} is not the path of a file: {value!r}")
 
-    @client_key.validator
-    @client_key_password.validator
+    @client_key.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @client_key_password.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_has_certificate(self, attribute: Attribute[str | None], value: object) -> None:
         if value is not None and self.client_cert is None:
             raise ArgumentValueError(f"{attribute.name} needs client_cert, which is None")
 
-    @proxy.validator
+    @proxy.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_proxy(self, attribute: Attribute[str | None], value: object) -> None:
         if value is not None:
             Proxy.parse(check_str("proxy", value), "proxy")
 
-    @observer.validator
+    @observer.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_observer(self, attribute: Attribute[object], value: object) -> None:
         if value is not None:
             check_observer(value)
 
-    @handling.validator
-    @timeouts.validator
-    @retry.validator
-    @reconnect.validator
-    @limits.validator
+    @handling.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @timeouts.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @retry.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @reconnect.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @limits.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_table(self, attribute: Attribute[object], value: object) -> None:
         expected = {
             "handling": Handling,

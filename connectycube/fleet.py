@@ -161,7 +161,7 @@ class Fleet(NotCopied, ChatSignals):
     def __init__(
         self,
         cube: ConnectyCube,
-        credentials: Iterable[Mapping[str, Any]] = (),
+        credentials: Iterable[Credentials] = (),
         *,
         workers: int = 4,
         logins: int = 8,
@@ -221,7 +221,7 @@ class Fleet(NotCopied, ChatSignals):
     # --- the members ---
 
     @hides("credentials")
-    def add(self, credentials: Mapping[str, Any]) -> Future[Chat]:
+    def add(self, credentials: Credentials) -> Future[Chat]:
         """Add a member, and return at once. If the fleet is logged in, the member logs in as well.
 
         Args:

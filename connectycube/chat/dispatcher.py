@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -216,7 +216,7 @@ class Dispatcher:
         return threading.get_ident() in self._at_work
 
     @contextmanager
-    def awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+    def awaiting_event(self, is_waiting: Callable[[], bool]) -> Generator[None]:
         """Let ``wait_for_room`` return at once while ``is_waiting()``: while the caller lacks an event.
 
         If the caller is a receiver, the queue may stay full until it returns. A producer that waited for

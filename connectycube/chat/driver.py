@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from os import getpid
@@ -514,7 +514,7 @@ class Driver:
         return self.dispatcher.wait_until_idle(deadline.remaining())
 
     @contextmanager
-    def holding_link(self) -> Iterator[None]:
+    def holding_link(self) -> Generator[None]:
         """Keep the link open during a wait, in spite of slow receivers: the caller may be one of them."""
         check_fork()
         if self._forked:
@@ -532,7 +532,7 @@ class Driver:
                 core.release_link()
 
     @contextmanager
-    def _awaiting_event(self, is_waiting: Callable[[], bool]) -> Iterator[None]:
+    def _awaiting_event(self, is_waiting: Callable[[], bool]) -> Generator[None]:
         check_fork()
         with self._mutex:  # under it a connection that has ended has also ended its streams
             if self.is_closed and is_waiting():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class ObservedMutex:
         self._notes.append((method, arguments))
 
     @contextmanager
-    def telling_later(self) -> Iterator[None]:
+    def telling_later(self) -> Generator[None]:
         """Let this thread tell what it notes at the end of the block, inside which it holds another lock."""
         self._local.later = later = list[_Note]()
         try:

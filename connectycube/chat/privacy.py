@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
 from .._checks import check_bool
@@ -297,7 +297,7 @@ class Privacy(NotCopied):
         return rules_of(items, self._me, self._addresses)
 
     @contextmanager
-    def _one_at_a_time(self, deadline: Deadline) -> Iterator[None]:
+    def _one_at_a_time(self, deadline: Deadline) -> Generator[None]:
         # Between reading a list and writing it no other thread may do the same, or its change is lost.
         # Whoever holds the lock waits for the connection thread alone, never for a receiver, and not long.
         check_fork()
@@ -348,7 +348,7 @@ class Privacy(NotCopied):
         return True
 
     @contextmanager
-    def _in_force_at_the_end(self, name: str) -> Iterator[None]:
+    def _in_force_at_the_end(self, name: str) -> Generator[None]:
         """Set the default list again if an error occurs, so that blocked users stay blocked."""
         try:
             yield

@@ -165,7 +165,7 @@ class SendHandle(NotCopied, Future[Sent]):
             raise ChatTimeoutError(f"message {self.id} has not been acknowledged yet")
         return self._error
 
-    def add_done_callback(self, callback: DoneCallback) -> None:
+    def add_done_callback(self, callback: DoneCallback) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Call ``callback(handle)`` when the outcome is known, on a dispatcher worker.
 
         If the outcome is known already, ``callback`` is called at once in this thread. An exception in it

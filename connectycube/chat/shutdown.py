@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing, contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Protocol
@@ -78,7 +78,7 @@ class CloseWaiters:
             wait.end(reason)
 
     @contextmanager
-    def waited_for(self, waker: Waker) -> Iterator[_Wait]:
+    def waited_for(self, waker: Waker) -> Generator[_Wait]:
         """Have the waker woken when the connection is closed."""
         wait = _Wait(waker)
         self._waits.add(wait)

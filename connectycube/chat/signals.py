@@ -128,7 +128,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         sender: Any = blinker.ANY,
         weak: bool = False,
     ) -> Callable[[Callable[[Chat, Event_co], None]], Callable[[Chat, Event_co], None]]: ...
-    def connect(
+    def connect(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         receiver: Any = None,
         /,

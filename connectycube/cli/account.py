@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 from attrs import define, evolve, field
@@ -60,7 +60,7 @@ class Account:
     store: SecretStore | None = field(default=None, repr=False)
 
     @contextmanager
-    def client(self) -> Iterator[ConnectyCube]:
+    def client(self) -> Generator[ConnectyCube]:
         """Yield a client with a session of the user: the last one, as long as the service keeps it."""
         with ExitStack() as stack:
             client = stack.enter_context(ConnectyCube(config=self.config))

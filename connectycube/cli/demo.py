@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     began = time.monotonic()
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     story = Story(arguments.pace)
     with Emulator() as emulator:
         story.headline(

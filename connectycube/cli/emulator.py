@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -244,7 +244,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _signals() -> Iterator[tuple[threading.Event, list[int]]]:
+def _signals() -> Generator[tuple[threading.Event, list[int]]]:
     """Take the signals; yield what is set by the first of them, and the numbers of those that came."""
     asked_to_stop = threading.Event()
     numbers: list[int] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -91,7 +91,7 @@ class ExportFile:
         return self.path.with_name(f"{self.path.name}.resume")
 
     @contextmanager
-    def opened(self, *, resume: bool, overwrite: bool) -> Iterator[ExportFile]:
+    def opened(self, *, resume: bool, overwrite: bool) -> Generator[ExportFile]:
         """Open the file: a new one, or the one that is gone on with.
 
         The place is noted when the block ends, however it ends, and the end of the document is written if it

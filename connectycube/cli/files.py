@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
@@ -67,7 +67,7 @@ def _own_name(name: str | None, uid: str) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
+def _progress() -> Generator[Callable[[int, int | None], None] | None]:
     """Yield what shows the progress, on standard error and only on a terminal."""
     if not sys.stderr.isatty():
         yield None

@@ -26,6 +26,7 @@ class Format(Protocol):
 
     def text(self, message: Message) -> str:
         """Return the text of one message."""
+        ...
 
 
 def format_of(name: str, title: str, name_of: Callable[[int | None], str]) -> Format:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -184,7 +184,7 @@ def _export(
 @contextmanager
 def _progress(
     client: ConnectyCube, dialog: str, since: datetime | None, export: ExportFile
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Yield what shows the progress, on standard error and only on a terminal."""
     if not sys.stderr.isatty():
         yield lambda count: None

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ class Profiles:
         return data
 
     @contextmanager
-    def _changed(self) -> Iterator[dict[str, Any]]:
+    def _changed(self) -> Generator[dict[str, Any]]:
         """Yield the data of the file, and write it: one process at a time, and wholly or not at all."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "lock").open("a") as lock:

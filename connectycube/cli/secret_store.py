@@ -72,6 +72,7 @@ class SecretStore(Protocol):
 
     def load(self, name: str) -> Secrets:
         """Return the secrets of a profile; empty if there are none."""
+        ...
 
     def save(self, name: str, secrets: Secrets) -> None:
         """Keep the secrets of a profile in place of those before."""

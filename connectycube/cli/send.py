@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ def _texts(shell: Shell, text: str | None, *, has_files: bool) -> Iterator[str]:
 
 
 @contextmanager
-def _uploaded(client: ConnectyCube, paths: Sequence[str]) -> Iterator[list[File]]:
+def _uploaded(client: ConnectyCube, paths: Sequence[str]) -> Generator[list[File]]:
     """Yield the files of a message, once they are uploaded; delete them if the message is not sent."""
     files: list[File] = []
     try:

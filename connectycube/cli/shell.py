@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -67,7 +67,7 @@ class Shell:
         return account
 
     @contextmanager
-    def client(self, **changes: Any) -> Iterator[ConnectyCube]:
+    def client(self, **changes: Any) -> Generator[ConnectyCube]:
         """Yield a client of that account; ``changes`` are fields of its Config."""
         account = self.account()
         account.config = account.config.replace(**changes)
@@ -100,7 +100,13 @@ def _option(*words: str, name: str, **more: Any) -> click.Option:
     return click.Option([*words], expose_value=False, callback=_note(name), **more)
 
 
-class ProfileName(click.ParamType):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[str, str]
+else:  # older releases of click know no arguments of the class
+    _ParamType = click.ParamType
+
+
+class ProfileName(_ParamType):
     """The name of a profile, which a shell can complete."""
 
     name = "name"
@@ -137,7 +143,7 @@ def _common() -> list[click.Parameter]:
 
 
 @contextmanager
-def _logging(verbose: int) -> Iterator[None]:
+def _logging(verbose: int) -> Generator[None]:
     """Show the log of the package; without -v nothing, as the commands tell errors themselves."""
     log = logging.getLogger("connectycube")
     handler = logging.StreamHandler(sys.stderr) if verbose else logging.NullHandler()
@@ -230,12 +236,12 @@ class Group(_WithCommonOptions, click.Group):
 Group.group_class = Group
 
 
-def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:
+def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:  # pyright: ignore[reportInvalidTypeVarUse]
     """Make a command of a function."""
     return click.command(name, cls=Command, **more)
 
 
-def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:
+def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:  # pyright: ignore[reportInvalidTypeVarUse]
     """Make a group of commands of a function."""
     return click.group(name, cls=Group, **more)
 

@@ -7,7 +7,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
@@ -127,7 +127,7 @@ class _End:
         self.reached.set()
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> Generator[None]:
         """Watch for the end of the reader: without an event, no write would show it."""
         waking, waker = os.pipe()
         thread = threading.Thread(

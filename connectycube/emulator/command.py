@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -158,7 +158,7 @@ def _send(group: int, number: int) -> None:
 
 
 @contextmanager
-def _forwarding_signals() -> Iterator[_Signals]:
+def _forwarding_signals() -> Generator[_Signals]:
     """Handle the signals that end or stop a program, but for a SIGHUP that ``nohup`` has switched off."""
     signals = _Signals()
     numbers = [*(getattr(signal, name) for name in _FORWARDED), signal.SIGTSTP]
@@ -190,7 +190,7 @@ def _end_group(group: int) -> None:
 
 
 @contextmanager
-def kept_env_file(path: str | None) -> Iterator[Callable[[Emulator], None]]:
+def kept_env_file(path: str | None) -> Generator[Callable[[Emulator], None]]:
     """Keep the variables of an emulator in a file, from the call that writes it to the end of the block.
 
     Enter the block before the emulator starts: the file of a run that was killed is removed then, so that

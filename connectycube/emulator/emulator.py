@@ -384,7 +384,8 @@ class Emulator:
             "chat_port": self.chat_port,
             "ca_file": self.ca_file,
         }
-        return Config(**{**values, **overrides})
+        fields: dict[str, Any] = {**values, **overrides}
+        return Config(**fields)
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables with which ``Config.from_env()`` finds this emulator.

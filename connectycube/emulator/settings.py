@@ -187,20 +187,20 @@ class Settings:
         "How many connections may be open at all ports together; one that waits for its client makes room.",
     )
 
-    @app_id.validator
+    @app_id.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_id(self, attribute: Attribute[int], value: object) -> None:
         check_int("app_id", value, least=1)
 
-    @auth_key.validator
+    @auth_key.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_key(self, attribute: Attribute[str], value: object) -> None:
         check_str("auth_key", value)
 
-    @auth_secret.validator
+    @auth_secret.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:
         if value is not None:
             check_str("auth_secret", value)
 
-    @domain.validator
+    @domain.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_domain(self, attribute: Attribute[str], value: object) -> None:
         text = check_str("domain", value)
         if any(character.isspace() or character in "/@:<>&\"'" for character in text):

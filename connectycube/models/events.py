@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -46,7 +45,12 @@ class ChatState(enum.Enum):
     """
 
     # That of Enum is a function in Python, and each message asks whether the state is ready.
-    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+
+    else:
+        __hash__ = object.__hash__
 
     IDLE = "idle"
     CONNECTING = "connecting"

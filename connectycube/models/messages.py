@@ -350,7 +350,7 @@ def _attachments(value: Any) -> tuple[Attachment, ...] | None:
 def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, ...]:
     """Let the uploaded files in a new message stand for their attachments."""
     if isinstance(values, tuple) and File not in map(type, values):
-        return values  # as of each message that is received
+        return values  # as of each message that is received  # pyright: ignore[reportReturnType]
     if not isinstance(values, (list, tuple)):
         return values  # type: ignore[return-value]  # what is no list is refused when it is sent
     return tuple(
@@ -431,7 +431,7 @@ class Message(Serializable):
     dialog: DialogRef | None = field(default=None, repr=False)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], **known: Any) -> Message:
+    def from_json(cls, data: Mapping[str, Any], **known: object) -> Message:
         """Decode the service's message object; keys that the service does not use itself are ``custom``.
 
         Args:

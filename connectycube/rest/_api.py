@@ -334,7 +334,7 @@ class Api:
             parts = urlsplit(whole)
             host, _, shown = parts.hostname, parts.port, redact_url(whole)
         except ValueError:
-            host, shown = None, MASK
+            whole, parts, host, shown = url, urlsplit(""), None, MASK
         if host and self._may_speak_to(parts.scheme, host):
             return whole
         raise unexpected(response, f"it names a URL that is not safe: {peer_text(shown)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
@@ -66,7 +66,7 @@ def reference_to(dialog: DialogRef) -> DialogRef:
 
 
 @contextmanager
-def user_hint(name: str, value: object) -> Iterator[None]:
+def user_hint(name: str, value: object) -> Generator[None]:
     """Say in the service's refusal of a dialog that its id may have been meant as a user's."""
     if isinstance(value, DialogRef):
         value = value.id

@@ -18,7 +18,7 @@ import socket
 import ssl
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -89,7 +89,7 @@ _current: ContextVar[_Call] = ContextVar("_current")
 
 
 @contextmanager
-def calling(deadline: CallDeadline) -> Iterator[_Call]:
+def calling(deadline: CallDeadline) -> Generator[_Call]:
     """Keep this thread's connections to ``deadline`` inside the ``with`` block."""
     # Calls nest: a request's body and the writer of a response are the application's code.
     call = _Call(deadline)
@@ -256,11 +256,11 @@ def _wait_until(until: float) -> Wait:
     return wait
 
 
-class _Connection(_DeadlineConnection, HTTPConnection):
+class _Connection(_DeadlineConnection, HTTPConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
     debuglevel = 0  # http.client's switch prints requests with their headers and bodies
 
 
-class _TlsConnection(_DeadlineConnection, HTTPSConnection):
+class _TlsConnection(_DeadlineConnection, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
     debuglevel = 0
 
     def _tls_name(self) -> str:
@@ -268,11 +268,11 @@ class _TlsConnection(_DeadlineConnection, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = _TlsConnection  # pyright: ignore[reportAssignmentType]
 
 
 class _DeadlineSocket:

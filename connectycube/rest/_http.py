@@ -67,6 +67,7 @@ class Body(Protocol):
 
     def read(self, size: int = -1) -> bytes:
         """Return the next piece, of at most ``size`` bytes; empty at the end."""
+        ...
 
 
 class BodyWriter(Protocol):
@@ -244,6 +245,7 @@ class HttpTransport(Protocol):
             ApiTimeoutError: No response arrived before the deadline; nothing is sent again.
             ApiNetworkError: The connection broke; GET and DELETE may be sent again.
         """
+        ...
 
 
 class HttpClient:

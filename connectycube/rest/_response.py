@@ -235,7 +235,12 @@ def _json_of(response: Response) -> Any:
 
 
 def _shape(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", type(None): "nothing"}
+    names: dict[type, str] = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        type(None): "nothing",
+    }
     return names.get(type(value), "a number or boolean")
 
 

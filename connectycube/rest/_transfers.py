@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import IO, Any
 
@@ -24,7 +24,7 @@ Source = tuple[IO[bytes], int, "str | None"]
 
 
 @contextlib.contextmanager
-def opened(source: Any) -> Iterator[Source]:
+def opened(source: Any) -> Generator[Source]:
     """Open a source as a file, with the number of its bytes and its name, if it has one.
 
     Raises:

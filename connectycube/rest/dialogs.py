@@ -104,7 +104,7 @@ class Dialogs(NotCopied):
             ApiError: The call failed; a subclass says how.
         """
         peer = check_user_id("user", user)
-        body = {"type": int(DialogType.PRIVATE), "occupants_ids": [peer]}
+        body: dict[str, object] = {"type": int(DialogType.PRIVATE), "occupants_ids": [peer]}
         return evolve(self._changed("POST", _PATH, body, timeout), peer_id=peer)
 
     def create_group(

@@ -39,8 +39,8 @@ class CubeUser(User):
         ...         chat.send_private(bob, "Hello").result()
     """
 
-    id: int
-    login: str
+    id: int  # pyright: ignore[reportGeneralTypeIssues]
+    login: str  # pyright: ignore[reportGeneralTypeIssues]
     password: str = field(repr=False)
     cube: ConnectyCube = field(repr=False)
 

@@ -13,7 +13,7 @@ import pytest
 KNOWN = (
     *("prosody", "ejabberd", "slixmpp", "javascript"),
     *("tinyproxy", "stunnel", "microsocks", "postgresql"),
-    *("redis", "rabbitmq", "prometheus", "chromium", "tk", "qt"),
+    *("redis", "rabbitmq", "prometheus", "chromium", "tk", "qt", "pyright"),
     "gnome-keyring",
 )
 

@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
@@ -263,7 +263,7 @@ class DeadLetters:
             return list(run(query))
 
     @contextmanager
-    def _transaction(self, what: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[Run]:
+    def _transaction(self, what: str, begin: str = "BEGIN IMMEDIATE") -> Generator[Run]:
         """Run statements in one transaction; the file is made if there is none."""
         with self._errors(what):
             # Only the user of the process may read what people wrote. SQLite gives the journal the same mode.
@@ -293,7 +293,7 @@ class DeadLetters:
             )
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def _errors(self, what: str) -> Generator[None]:
         try:
             yield
         except OSError as error:

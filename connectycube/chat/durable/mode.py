@@ -20,7 +20,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -305,7 +305,7 @@ class Durability:
         return self._begun
 
     @contextmanager
-    def _using(self) -> Iterator[DurableStore]:
+    def _using(self) -> Generator[DurableStore]:
         with self._lock:
             assert self._store is not None
             try:
@@ -534,7 +534,7 @@ class Durability:
                 store.note_done(entry.n, receivers)
 
     @contextmanager
-    def _noting(self, entry: InboxEntry) -> Iterator[DurableStore | None]:
+    def _noting(self, entry: InboxEntry) -> Generator[DurableStore | None]:
         """Use the store of an event, on a worker; its failure ends the connection."""
         try:
             with self._lock:

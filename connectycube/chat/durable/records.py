@@ -41,7 +41,7 @@ class Arrived:
     """The id of the dead letter that the event was in."""
     text: str = field(init=False, repr=False)
 
-    @text.default
+    @text.default  # pyright: ignore[reportAttributeAccessIssue]
     def _text(self) -> str:
         conversation, _, message_id = self.key
         # A lone surrogate cannot be written as UTF-8. Here it costs its event; in the transaction, all of

@@ -22,7 +22,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from types import NoneType, UnionType
 from typing import Any, TypeAlias
@@ -470,7 +470,7 @@ class DurableStore:
     # --- helpers ---
 
     @contextmanager
-    def _transaction(self, *, full: bool) -> Iterator[None]:
+    def _transaction(self, *, full: bool) -> Generator[None]:
         run = self._connection.execute
         self._be_synchronous(full=full)
         # SQLite would write into the file that was removed, and the events would be lost with it.
@@ -525,7 +525,7 @@ class DurableStore:
             raise self._damaged("read", f"a message: {error}") from None
 
     @contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def _errors(self, what: str) -> Generator[None]:
         try:
             yield
         except _FAILURES as error:

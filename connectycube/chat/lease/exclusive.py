@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -56,7 +56,7 @@ class Exclusive:
         """That of the current or last login; None if it has no lease."""
 
     @contextmanager
-    def holding(self, lease: Lease, deadline: Deadline) -> Iterator[Hold]:
+    def holding(self, lease: Lease, deadline: Deadline) -> Generator[Hold]:
         """Wait for the lease, and hold it for the login inside the ``with`` statement.
 
         If the login fails, or this call, the lease is given back. Logins on several threads share it.

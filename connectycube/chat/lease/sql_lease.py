@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -190,7 +190,7 @@ class SqlLease:
         raise failures[0]
 
     @contextmanager
-    def _cursor(self) -> Iterator[Callable[..., Any]]:
+    def _cursor(self) -> Generator[Callable[..., Any]]:
         """Give a function that executes a statement at once, on a connection of its own."""
         connection = self._connect()
         if not callable(getattr(connection, "close", None)):

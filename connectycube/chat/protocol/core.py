@@ -345,7 +345,7 @@ class Core:
             for event in stream.receive(data):
                 # A plain message, as nearly all are, makes no connection ready and ends none.
                 if event.__class__ is Delivery:
-                    receive_plain(event, now)
+                    receive_plain(event, now)  # pyright: ignore[reportArgumentType]
                 else:
                     self._handle(event, now)
                     if self._stream is not stream:

@@ -163,7 +163,7 @@ def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | N
     if dialog_id.__class__ is not str:
         dialog_id = None
     names = (get("from"), get("to"), get("type") == "groupchat", dialog_id, me)
-    return addresses.origins.get(names) or origin_of(names, addresses)
+    return addresses.origins.get(names) or origin_of(names, addresses)  # pyright: ignore[reportArgumentType]
 
 
 _Names = tuple[str | None, str | None, bool, str | None, int]

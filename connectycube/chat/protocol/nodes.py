@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
         def getData(self) -> str:
             """Return the text in it."""
+            ...
 
 else:
     from xmpp.simplexml import Node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -124,7 +124,7 @@ class Outbox:
             self._count_background(stanza, 1)
 
     @contextmanager
-    def ahead(self) -> Iterator[None]:
+    def ahead(self) -> Generator[None]:
         """Put the stanzas that are queued inside the block ahead of those that wait already."""
         before = len(self.waiting)
         yield

@@ -149,6 +149,7 @@ class PlainReader(Protocol):
     @property
     def shapes(self) -> Sequence[object]:
         """What ``read_alike`` knows; without these it finds nothing."""
+        ...
 
     def read_alike(self, data: bytes, size: int) -> Any:
         """Return the item of a message that is written like an earlier one, None if it is not."""
@@ -156,7 +157,7 @@ class PlainReader(Protocol):
     def read(self, tree: Element, size: int) -> Any:
         """Return the item of a message that is plain, None if it is not."""
 
-    def learn(self, data: bytes, tree: Element, item: Any) -> None:
+    def learn(self, data: bytes, tree: Element, delivery: Any) -> None:
         """Note how a message is written that ``read`` has made an item of."""
 
 

@@ -383,5 +383,6 @@ def _unexpected(item: Item, awaited: str) -> StreamProtocolError:
     if isinstance(item, Node):
         name = f"<{item.name} xmlns={item.namespace!r}>"
     else:
-        name = {MessageStanza: "a message", StreamStart: "a stream header"}[type(item)]
+        names: dict[type, str] = {MessageStanza: "a message", StreamStart: "a stream header"}
+        name = names[type(item)]
     return StreamProtocolError(f"the server sent {name} instead of {awaited}")

@@ -82,7 +82,11 @@ def _sender_of(task: Task[..., Any]) -> Callable[[str, Mapping[str, Any]], objec
     def send(task_id: str, data: Mapping[str, Any]) -> None:
         with pools.producers[confirming].acquire(block=True, timeout=_CONFIRM) as producer:
             task.apply_async(  # type: ignore[call-arg]  # its types lack confirm_timeout
-                (data,), task_id=task_id, retry=False, producer=producer, confirm_timeout=_CONFIRM
+                (data,),
+                task_id=task_id,
+                retry=False,
+                producer=producer,
+                confirm_timeout=_CONFIRM,  # pyright: ignore[reportCallIssue]
             )
 
     return send

@@ -38,7 +38,7 @@ class ChatTask(_Task):
     """
 
     acks_late: bool = True
-    reject_on_worker_lost: bool = True
+    reject_on_worker_lost: bool | None = True
 
     def __call__(self, envelope: Mapping[str, Any]) -> Any:
         """Run the task for the event of an envelope; raises EnvelopeError for one that cannot be read."""

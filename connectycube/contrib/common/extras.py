@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 __all__ = ["extra"]
 
 
 @contextmanager
-def extra(name: str, library: str) -> Iterator[None]:
+def extra(name: str, library: str) -> Generator[None]:
     """Import a library in the ``with`` statement, which an extra of this package installs.
 
     Args:

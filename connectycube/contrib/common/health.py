@@ -29,10 +29,12 @@ class Turn(Protocol):
     @property
     def name(self) -> str:
         """What it is for."""
+        ...
 
     @property
     def is_awaited(self) -> bool:
         """Whether another holder had it when it was last asked for."""
+        ...
 
     @property
     def held_by(self) -> str | None:

@@ -131,7 +131,8 @@ def arriving_message(
         "recipient_id": BOT_ID if place.peer_id is not None else None,
         "date_sent": datetime.now(timezone.utc).replace(microsecond=0),
     }
-    return Message(**{**given, **fields, "body": body})
+    known: dict[str, Any] = {**given, **fields, "body": body}
+    return Message(**known)
 
 
 # --- a client that refuses every request ------------------------------------------------------------

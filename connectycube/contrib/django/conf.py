@@ -292,7 +292,7 @@ class _Reader:
         cache = values.get("CACHE", "default")
         if cache not in django_settings.CACHES:
             self._wrong("E002", place, f"['CACHE'] is no cache of CACHES: {cache!r}")
-        return Users(by=by, fields=fields_of, cache=cache)
+        return Users(by=by, fields=fields_of, cache=cache)  # pyright: ignore[reportArgumentType]
 
     def _identity(self, raw: object) -> int:
         if raw is None:

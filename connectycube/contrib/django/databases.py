@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ __all__ = ["KeptConnections", "closed_afterwards", "one_line", "primary"]
 
 
 @contextmanager
-def closed_afterwards() -> Iterator[None]:
+def closed_afterwards() -> Generator[None]:
     """Close the connections of this thread at the end, as nothing else does, and broken ones before.
 
     One in a transaction stays: the caller has it, in a test.
@@ -51,7 +51,7 @@ class KeptConnections:
         self._thread_of: dict[Any, threading.Thread] = {}
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
+    def noted(self) -> Generator[None]:
         """Remember what is open on this thread after a receiver, and close what ended threads have left."""
         ident = threading.get_ident()
         with _lock:

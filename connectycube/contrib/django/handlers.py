@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,7 +96,7 @@ def handlers_of(bot: str) -> list[Handler]:
 
 
 @contextmanager
-def around_receiver(chat: Any, signal: str | None, event: Any, receiver: str) -> Iterator[None]:
+def around_receiver(chat: Any, signal: str | None, event: Any, receiver: str) -> Generator[None]:
     """Do for one call what Django does for a request: no stale database connection before or after it."""
     if django_settings.DEBUG:
         reset_queries()  # otherwise a listener under DEBUG keeps every query for ever
@@ -123,7 +123,7 @@ def connect(
     """
 
     @contextmanager
-    def around(*call: Any) -> Iterator[None]:
+    def around(*call: Any) -> Generator[None]:
         with kept.noted() if kept is not None else nullcontext(), around_receiver(*call):
             yield
 

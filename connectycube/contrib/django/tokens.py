@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,7 +67,7 @@ class CacheTokenStore:
             cache.set(key, value, seconds)
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
+    def lock(self, key: str) -> Generator[None]:
         """Make a lock that one thread of all processes holds at a time.
 
         It ends by itself after half a minute.
@@ -100,7 +100,7 @@ class CacheTokenStore:
             return bool(cache.add(key, value, _LOCK_SECONDS))
 
     @contextmanager
-    def _cache(self) -> Iterator[Any]:
+    def _cache(self) -> Generator[Any]:
         """Give the cache of this thread, and close what it has opened: the thread ends soon.
 
         A cache in the database opens a connection, which nothing else closes.

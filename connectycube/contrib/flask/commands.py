@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -52,7 +52,7 @@ def group() -> None:
 
 
 @contextmanager
-def _errors_as_sentences() -> Iterator[None]:
+def _errors_as_sentences() -> Generator[None]:
     try:
         yield
     except LeaseStoreError as error:
@@ -77,7 +77,7 @@ def _extension() -> Any:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def _ended_by_sigterm() -> Generator[None]:
     """Let a signal that comes before the chat waits for signals end the process, with its exit handlers."""
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     try:

@@ -69,7 +69,7 @@ class Settings:
             ArgumentValueError: The application's id or key is missing, or a variable of the environment is
                 wrong.
         """
-        given = dict(self.given)
+        given: dict[str, Any] = dict(self.given)
         missing = missing_keys(given, os.environ)
         if missing and offline:
             given = {"app_id": 1, "auth_key": "none", **given}
@@ -171,7 +171,8 @@ class _Reader:
     def _check_together(self, given: Mapping[str, Any]) -> None:
         """Find fields of Config that exclude or need each other, such as DURABLE and CURSOR_STORE."""
         try:
-            Config(**{"app_id": 1, "auth_key": "none", **given})
+            fields: dict[str, Any] = {"app_id": 1, "auth_key": "none", **given}
+            Config(**fields)
         except WRONG as error:
             self._problems.append(f"app.config is wrong: {error}")
 

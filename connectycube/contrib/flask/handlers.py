@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -66,7 +66,7 @@ def context_of(app: Flask) -> Callable[..., AbstractContextManager[None]]:
     """Return what stands around each call: a context of the application, whose teardown sees the error."""
 
     @contextmanager
-    def in_context(chat: Any, signal: str | None, event: Any, receiver: str) -> Iterator[None]:
+    def in_context(chat: Any, signal: str | None, event: Any, receiver: str) -> Generator[None]:
         with app.app_context():
             yield
 

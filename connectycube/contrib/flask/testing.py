@@ -44,11 +44,11 @@ class OutboxMessage:
     in_reply_to: Message | None = None
     """The message that a handler has answered."""
 
-    @body.default
+    @body.default  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _body_of_message(self) -> str | None:
         return self.message.body
 
-    @custom.default
+    @custom.default  # pyright: ignore[reportAttributeAccessIssue]
     def _custom_of_message(self) -> dict[str, Any]:
         return dict(self.message.custom)
 

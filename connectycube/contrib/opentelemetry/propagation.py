@@ -5,7 +5,7 @@ Only that travels to other users: neither ``tracestate`` nor baggage, which may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import NoneType
@@ -163,7 +163,7 @@ class _Messages:
 
 
 @contextmanager
-def _current(span: Span) -> Iterator[dict[str, str]]:
+def _current(span: Span) -> Generator[dict[str, str]]:
     """Make a span the current one, and give the parameters that name it."""
     inside = trace.set_span_in_context(span)
     carrier: dict[str, str] = {}

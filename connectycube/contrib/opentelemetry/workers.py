@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ def traced_worker(worker: Worker, *, tracer_provider: Any = None) -> Worker:
     tracer = trace.get_tracer("connectycube", tracer_provider=tracer_provider)
 
     @contextmanager
-    def traced(event: Any, context: Context) -> Iterator[None]:
+    def traced(event: Any, context: Context) -> Generator[None]:
         link = link_of(context.traceparent)
         name, attributes = of_event(event)
         with tracer.start_as_current_span(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from .engine import Claim, Subscription
@@ -33,7 +33,7 @@ class Holder:
         self._thread.start()
 
     @contextmanager
-    def holding(self, claim: Claim) -> Iterator[None]:
+    def holding(self, claim: Claim) -> Generator[None]:
         """Renew a claim inside of the ``with`` statement."""
         with self._changed:
             # Both under the lock: a renewal of the claim before must not mark this one as lost.

@@ -7,7 +7,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
@@ -20,7 +20,9 @@ from ..common.extras import extra
 
 with extra("relay-rabbitmq", "pika"):
     import pika
+    import pika.adapters.select_connection
     import pika.exceptions
+    import pika.spec  # pyright: ignore[reportUnusedImport]
 
 from .errors import EngineFullError, EngineSettingsError, EngineUnavailableError
 
@@ -35,7 +37,7 @@ __all__ = [
     "pika",
 ]
 
-logger = logging.getLogger("connectycube.relay")
+logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 WAIT = 10.0
 """Seconds for an answer of the broker."""
@@ -66,7 +68,7 @@ def parameters_of(url: str) -> list[Any]:
 
 
 @contextmanager
-def engine_errors() -> Iterator[None]:
+def engine_errors() -> Generator[None]:
     """Raise this package's errors in place of those of pika."""
     try:
         yield
@@ -99,7 +101,7 @@ def error_of(error: BaseException) -> Exception:
 
 
 @contextmanager
-def blocking(parameters: Sequence[Any]) -> Iterator[Any]:
+def blocking(parameters: Sequence[Any]) -> Generator[Any]:
     """Open a connection for some calls on this thread, and close it."""
     with engine_errors():
         connection = pika.BlockingConnection([*parameters])

@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..common.extras import extra
 
 with extra("relay-redis", "redis"):
     import redis
+    import redis.exceptions
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
@@ -400,7 +401,7 @@ class _RedisSubscription(Subscription):
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors() -> Generator[None]:
     """Raise this package's errors in place of those of redis-py."""
     try:
         yield

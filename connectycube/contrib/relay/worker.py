@@ -6,7 +6,7 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -189,7 +189,7 @@ class Worker:
         self._stop.set()
 
     @contextmanager
-    def _until(self, signals: Iterable[int]) -> Iterator[None]:
+    def _until(self, signals: Iterable[int]) -> Generator[None]:
         # A handler that runs is not interrupted: it may have half of its work done.
         before = {number: signal.signal(number, lambda *_: self.stop()) for number in signals}
         try:

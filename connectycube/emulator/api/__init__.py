@@ -1,15 +1,15 @@
 """The REST API of the emulator: ``Api`` answers a ``Request`` with a ``Response``."""
 
 from . import (  # noqa: F401  (the modules fill the table of routes)
-    address_book,
-    custom_objects,
-    dialogs,
-    files,
-    messages,
-    push,
-    search,
-    sessions,
-    users,
+    address_book,  # pyright: ignore[reportUnusedImport]
+    custom_objects,  # pyright: ignore[reportUnusedImport]
+    dialogs,  # pyright: ignore[reportUnusedImport]
+    files,  # pyright: ignore[reportUnusedImport]
+    messages,  # pyright: ignore[reportUnusedImport]
+    push,  # pyright: ignore[reportUnusedImport]
+    search,  # pyright: ignore[reportUnusedImport]
+    sessions,  # pyright: ignore[reportUnusedImport]
+    users,  # pyright: ignore[reportUnusedImport]
 )
 from .request import Request, Response
 from .routing import ROUTES, Api

@@ -66,9 +66,9 @@ class HttpServer(Listener):
         response = None
         try:
             response = await self._respond(request, record)
+            return response
         finally:  # also without a response, when the client has gone
             record.end(response)
-        return response
 
     def _user(self, request: web.BaseRequest) -> int | None:
         session = self.api.store.session(header_text(request.headers.get("CB-Token", "")))

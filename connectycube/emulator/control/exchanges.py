@@ -237,12 +237,13 @@ class Exchanges:
             self._watchers = tuple(each for each in self._watchers if each != watcher)
             self._update()
 
-    def add(self, **values: Any) -> None:
+    def add(self, **values: object) -> None:
         """Keep an exchange, whose secrets are masked already; the oldest make room for it."""
+        fields: dict[str, Any] = values
         for name in ("request", "answer"):
-            values[name] = _shortened(values.get(name, ""))
+            fields[name] = _shortened(fields.get(name, ""))
         with self._lock:
-            exchange = Exchange(id=self._next_id, **values)
+            exchange = Exchange(id=self._next_id, **fields)
             self._next_id += 1
             self._log.append(exchange)
             self._bytes += exchange.size

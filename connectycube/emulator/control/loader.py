@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -166,7 +166,7 @@ class Loader:
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
+def _at(place: str) -> Generator[None]:
     """Let the errors inside name their place in the document."""
     try:
         yield

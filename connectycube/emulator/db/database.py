@@ -7,7 +7,7 @@ transaction. A committed change outlives a kill of the process. (SQLite: write-a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,7 +112,7 @@ class Database:
         self.connection.executescript(schema)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """Commit all statements inside, or none; a transaction inside another is a part of it."""
         if self.connection.in_transaction:
             yield

@@ -108,7 +108,7 @@ class HttpIdentityProvider:
     response: Mapping[str, str] = field(factory=lambda: {"uid": "#{uid}"}, validator=_check_texts)
     timeout: float = field(default=10.0)
 
-    @url.validator
+    @url.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_url(self, attribute: Attribute[str], value: object) -> None:
         parts = check_http_url(
             "identity_provider", value
@@ -121,17 +121,17 @@ class HttpIdentityProvider:
         if not text.isascii() or not text.isprintable() or " " in text:
             raise ArgumentValueError("identity_provider must have other characters percent-encoded")
 
-    @method.validator
+    @method.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_method(self, attribute: Attribute[str], value: object) -> None:
         check_one_of("method", value, ("GET", "POST"))
 
-    @headers.validator
+    @headers.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_headers(self, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
         for name, text in value.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER.fullmatch(text):
                 raise ArgumentValueError(f"headers: {name!r} or its value cannot be in a header")
 
-    @request.validator
+    @request.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_request(self, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
         for text in value.values():
             for name in _VARIABLE.findall(text):
@@ -139,7 +139,7 @@ class HttpIdentityProvider:
                     known = " and ".join(f"#{{{each}}}" for each in _VARIABLES)
                     raise ArgumentValueError(f"request knows {known}, and not #{{{name}}}")
 
-    @response.validator
+    @response.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_response(self, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
         if "uid" not in value:
             raise ArgumentValueError(
@@ -151,7 +151,7 @@ class HttpIdentityProvider:
                     f"response: {name!r} is no field of a user; there are {', '.join(_USER_FIELDS)}"
                 )
 
-    @timeout.validator
+    @timeout.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_timeout(self, attribute: Attribute[float], value: object) -> None:
         check_number("timeout", value, least=0.001)
 

@@ -19,6 +19,7 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """Return unix seconds."""
+        ...
 
 
 def iso_time(seconds: float | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 __all__ = [
     "LARGEST_INTEGER",
@@ -88,4 +88,4 @@ def number_in(value: Any) -> int | float | None:
     """Return a number, also one that is written as text; None for any other value."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         return float(value) if "." in value else int(value)
-    return value if type(value) in (int, float) else None
+    return cast("int | float", value) if type(value) in (int, float) else None

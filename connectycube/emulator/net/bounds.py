@@ -27,6 +27,7 @@ class Connection(Protocol):
     @property
     def waits_for_client(self) -> bool:
         """Whether nothing happens on it before the client sends something."""
+        ...
 
     def drop(self) -> None:
         """End the connection at once."""

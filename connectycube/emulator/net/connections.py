@@ -135,7 +135,7 @@ class _Early(asyncio.Protocol):
         """Keep the data."""
         self.data += data
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Note the loss."""
         self.lost = True
 

@@ -132,10 +132,10 @@ class ControlServer(Listener):
         subscription = self._feed.subscribe(wants_exchanges)
         if subscription is None:
             raise _Refused(503, "Too many programs and pages read events, or the emulator stops")
+        response = web.StreamResponse(
+            headers={**self.answer_headers, "Content-Type": "text/event-stream"}
+        )
         try:
-            response = web.StreamResponse(
-                headers={**self.answer_headers, "Content-Type": "text/event-stream"}
-            )
             await response.prepare(request)
             while (events := await subscription.take()) is not None:
                 await asyncio.wait_for(response.write(events), _WRITE_SECONDS)

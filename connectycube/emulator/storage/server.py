@@ -79,9 +79,9 @@ class BucketServer(Listener):
         response = None
         try:
             response = await self._respond(request, record)
+            return response
         finally:  # also without a response, when the client has gone
             record.end(response)
-        return response
 
     async def _respond(
         self, request: web.BaseRequest, record: HttpRecord | None

@@ -105,7 +105,7 @@ class TcpLink(asyncio.Protocol):
     def eof_received(self) -> None:
         """End the connection: TLS cannot be half closed."""
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Tell the stream that the link is lost."""
         self._closing = True
         self._links.discard(self)

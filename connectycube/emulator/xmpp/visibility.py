@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from . import namespaces as ns
@@ -51,7 +51,7 @@ def may_see(hub: Hub, source: Session, target: Session) -> bool:
 
 
 @contextmanager
-def changing(hub: Hub, user_id: int) -> Iterator[None]:
+def changing(hub: Hub, user_id: int) -> Generator[None]:
     """Around a change of rosters or privacy lists: send presence where visibility begins or ends by it.
 
     (RFC 6121, 3.1.5, 3.2.2 and 3.3.3; XEP-0016, 2.10 and 2.11.)

@@ -126,9 +126,9 @@ class Backend(BaseBackend):
         login = f"django-{account.uid}"
         application = self.application()
         if account.chat_id is None:
-            given = {"external_id": account.uid, **fields(), "login": login}
+            given: dict[str, Any] = {"external_id": account.uid, **fields(), "login": login}
             try:
-                application.users.create(**{**given, "password": _password_of(account.uid)})
+                application.users.create(**{**given, "password": _password_of(account.uid)})  # pyright: ignore[reportArgumentType]
             except ValidationError:
                 pass  # signed up before; if not, the login says so
         return application.for_user(login=login, password=_password_of(account.uid))
