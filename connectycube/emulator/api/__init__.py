@@ -2,9 +2,12 @@
 
 from . import (  # noqa: F401  (the modules fill the table of routes)
     address_book,
+    admin,
+    calls,
     custom_objects,
     dialogs,
     files,
+    meetings,
     messages,
     push,
     search,
