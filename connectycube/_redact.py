@@ -18,7 +18,7 @@ _MOST_CHARACTERS = 500
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # Persian words and emojis are written with them
 _SECRET_NAME = re.compile(
-    r"token|password|secret|signature|credential|policy|auth[_-]?key", re.IGNORECASE
+    r"token|password|secret|signature|credential|policy|(?:auth|admin|api)[_-]?key", re.IGNORECASE
 )
 _TEXT_PAIR = re.compile(
     rf"(?P<name>(?:{_SECRET_NAME.pattern})[^\s=:]*(?:\s*(?:=>|=|:)\s*|\s+)[\"']?)(?P<value>[^\s\"',;&}}]+)",

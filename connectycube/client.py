@@ -43,8 +43,8 @@ RenewSession = (
 
 _MOST_ON_A_PAGE = 100
 _LATER_MODULES = (
-    *("._search", "._shared_session", ".address_book", ".custom_objects", ".dialogs", ".files"),
-    *(".messages", ".push", ".users"),
+    *("._search", "._shared_session", ".address_book", ".admin", ".calls", ".custom_objects"),
+    *(".dialogs", ".files", ".meetings", ".messages", ".push", ".users"),
 )
 """The modules below ``rest`` that are imported when a client uses them first."""
 _AT_ONCE = 0.001  # seconds: the least that a call over REST takes for a time-out
@@ -434,6 +434,24 @@ class ConnectyCube(NotCopied):
     def custom_objects(self) -> rest.CustomObjects:
         """Custom objects: create, get, list, iter, count, update, delete, permissions."""
         return rest.CustomObjects(self._api)
+
+    @property
+    @_made_once
+    def meetings(self) -> rest.Meetings:
+        """Meetings: create, get, list, iter, update, delete, recordings; their media are not for this SDK."""
+        return rest.Meetings(self._api)
+
+    @property
+    @_made_once
+    def calls(self) -> rest.Calls:
+        """Calls: reject one that a push notification has announced."""
+        return rest.Calls(self._api)
+
+    @property
+    @_made_once
+    def admin(self) -> rest.Admin:
+        """The Administration API, with ``Config.admin_key``: dialogs, messages, users, statistics."""
+        return rest.Admin(self._api)
 
     def report_user(
         self, user: int | models.User, reason: str, *, timeout: float | None = None

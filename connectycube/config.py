@@ -392,6 +392,7 @@ class ConfigFields(TypedDict, total=False):
     app_id: int
     auth_key: str
     auth_secret: str | None
+    admin_key: str | None
     api_url: str
     chat_host: str
     chat_port: int
@@ -422,6 +423,7 @@ _ENVIRONMENT = {
     "app_id": "CONNECTYCUBE_APP_ID",
     "auth_key": "CONNECTYCUBE_AUTH_KEY",
     "auth_secret": "CONNECTYCUBE_AUTH_SECRET",
+    "admin_key": "CONNECTYCUBE_ADMIN_KEY",
     "api_url": "CONNECTYCUBE_API_URL",
     "chat_host": "CONNECTYCUBE_CHAT_HOST",
     "chat_port": "CONNECTYCUBE_CHAT_PORT",
@@ -437,6 +439,8 @@ class Config:
         app_id: The application's id, from the admin panel.
         auth_key: The application's authorization key, from the admin panel.
         auth_secret: The application's secret, if session requests must be signed.
+        admin_key: The key of the Administration API, from the admin panel, for ``cube.admin`` alone. With
+            it every dialog of the application can be read.
         api_url: The URL of the REST API: https, or http to this machine.
         chat_host: The XMPP domain, which is also the address and the name in the certificate.
         chat_port: The port of the chat server.
@@ -457,6 +461,7 @@ class Config:
     app_id: int = field()
     auth_key: str = field(validator=_string, repr=False)
     auth_secret: str | None = field(default=None, validator=_optional_string, repr=False)
+    admin_key: str | None = field(default=None, validator=_optional_string, repr=False)
     api_url: str = field(default="https://api.connectycube.com")
     chat_host: str = field(default="chat.connectycube.com")
     chat_port: int = field(default=5223)
@@ -604,8 +609,8 @@ class Config:
     ) -> Config:
         """Read the CONNECTYCUBE_* environment variables.
 
-        The variables are CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _API_URL, _CHAT_HOST,
-        _CHAT_PORT and _CA_FILE. An empty variable counts as absent.
+        The variables are CONNECTYCUBE_APP_ID and _AUTH_KEY (required), _AUTH_SECRET, _ADMIN_KEY, _API_URL,
+        _CHAT_HOST, _CHAT_PORT and _CA_FILE. An empty variable counts as absent.
 
         Args:
             environ: The variables; by default ``os.environ``.

@@ -533,6 +533,7 @@ def switches() -> str:
 _APPLICATION = {
     "app_id": "The application's id.",
     "auth_key": "The application's authorization key.",
+    "admin_key": "The key of the Administration API; `Emulator` makes a random one.",
     "auth_secret": "Signatures of session requests are verified with it.",
     "domain": "The XMPP domain; rooms are at `muc.` in front of it.",
 }

@@ -121,6 +121,7 @@ def _application(shell: Shell, before: Profile | None, name: str, app: dict[str,
         or known.auth_key
         or ask("Key of the application", "set CONNECTYCUBE_AUTH_KEY", secret=True),
         auth_secret=os.environ.get("CONNECTYCUBE_AUTH_SECRET") or known.auth_secret,
+        admin_key=known.admin_key,
     )
     return patient(config, shell.timeout)
 
@@ -147,6 +148,7 @@ def _keep(known: Profiles, account: Account, user: User, session: Session, *, in
         Secrets(
             auth_key=config.auth_key,
             auth_secret=config.auth_secret,
+            admin_key=None if account.name == ENVIRONMENT else config.admin_key,
             password=account.secrets.password,
             token=session.token,
         ),

@@ -157,6 +157,7 @@ def _config(profile: Profile, secrets: Secrets) -> Config:
             app_id=profile.app_id,
             auth_key=secrets.auth_key or "",
             auth_secret=secrets.auth_secret,
+            admin_key=_admin_key(secrets),
             api_url=profile.api_url,
             chat_host=profile.chat_host,
             chat_port=profile.chat_port,
@@ -170,6 +171,16 @@ def _config(profile: Profile, secrets: Secrets) -> Config:
             f"{profile.api_url})"
         )
     return config
+
+
+def _admin_key(secrets: Secrets) -> str | None:
+    """Return the key of the Administration API for the application of a profile.
+
+    Beside CONNECTYCUBE_APP_ID the variable is that of another application, which must not get it.
+    """
+    if not os.environ.get("CONNECTYCUBE_APP_ID"):
+        return os.environ.get("CONNECTYCUBE_ADMIN_KEY") or secrets.admin_key
+    return secrets.admin_key
 
 
 def patient(config: Config, seconds: float | None) -> Config:

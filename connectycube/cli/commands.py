@@ -62,6 +62,7 @@ COMMANDS = {
     "upload": Entry("Chat", "upload a file", "files:upload"),
     "download": Entry("Chat", "download a file", "files:download"),
     "push": Entry("Chat", "send push notifications", "push:push"),
+    "admin": Entry("Administration", "read and change what all users have", "admin:admin"),
     "relay": Entry("Workers", "hand a bot's events over to workers"),
     "worker": Entry("Workers", "handle the events that a relay hands over"),
     "dead": Entry("Development", "list, retry or drop events that receivers have given up"),
@@ -86,7 +87,7 @@ def help_text() -> str:
         ]
     lines += [
         "",
-        "Options of the commands of Account and Chat, before or behind them:",
+        "Options of Account, Chat and Administration, before or behind a command:",
     ]
     lines += [f"  {option:{width + 10}}{text}" for option, text in OPTIONS.items()]
     return "\n".join([*lines, "", "'connectycube COMMAND --help' says more about a command."])

@@ -75,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="verify the signatures of session requests with it; other users of this machine see options, "
         "so rather set CONNECTYCUBE_AUTH_SECRET",
     )
+    parser.add_argument(
+        "--admin-key",
+        metavar="KEY",
+        default=os.environ.get("CONNECTYCUBE_ADMIN_KEY") or None,
+        help="key of the Administration API (default: CONNECTYCUBE_ADMIN_KEY, or a random one)",
+    )
     parser.add_argument("--domain", default="localhost", help="XMPP domain (default: localhost)")
     parser.add_argument(
         "--host",

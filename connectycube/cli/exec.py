@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     emulator = Emulator(
         auth_secret=os.environ.get("CONNECTYCUBE_AUTH_SECRET") or None,
+        admin_key=os.environ.get("CONNECTYCUBE_ADMIN_KEY") or None,
         control_token=os.environ.get("CONNECTYCUBE_CONTROL_TOKEN") or None,
         ui_port=arguments.ui_port,
     )

@@ -40,13 +40,21 @@ class _Place:
     """The date of the last message."""
     ids: frozenset[str] = frozenset()
     """The ids of the messages of that second: history is asked for by seconds."""
+    last_id: str | None = None
+    """The id of the last message, where a list is asked for by ids."""
 
     def after(self, message: Message, size: int) -> _Place:
         """Return the place after a message of so many bytes."""
         at, ids = message.date_sent, frozenset((message.id or "",))
         if at is None or _second(at) == _second(self.last):
             ids |= self.ids
-        return _Place(end=self.end + size, count=self.count + 1, last=at or self.last, ids=ids)
+        return _Place(
+            end=self.end + size,
+            count=self.count + 1,
+            last=at or self.last,
+            ids=ids,
+            last_id=message.id,
+        )
 
     def has(self, message: Message) -> bool:
         """Return whether a message is in the file; the messages come in the order of their dates."""
@@ -84,6 +92,11 @@ class ExportFile:
     def last(self) -> datetime | None:
         """The date of the last message in the file."""
         return self._place.last
+
+    @property
+    def last_id(self) -> str | None:
+        """The id of the last message in the file."""
+        return self._place.last_id
 
     @property
     def note(self) -> Path:
@@ -147,6 +160,7 @@ class ExportFile:
             "messages": place.count,
             "last": place.last.isoformat() if place.last is not None else None,
             "ids": sorted(place.ids),
+            "last_id": place.last_id,
         }
         beside = self.note.with_name(f"{self.note.name}.new")
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -187,6 +201,7 @@ class ExportFile:
             count=int(known["messages"]),
             last=datetime.fromisoformat(known["last"]) if known["last"] else None,
             ids=frozenset(known["ids"]),
+            last_id=known.get("last_id"),
         )
         if os.fstat(self._file.fileno()).st_size < self._place.end:
             raise Failure(f"{self.path} is shorter than {self.note.name} says: use --overwrite")

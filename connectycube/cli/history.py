@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from .output import Output
     from .people import People
 
-__all__ = ["history"]
+__all__ = ["Moment", "check_export", "export_all", "history"]
 
 _SHOWN = 20
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg]
+class Moment(click.ParamType):  # type: ignore[type-arg]
     """A moment as people write it; without a time zone it is that of this machine."""
 
     name = "moment"
@@ -61,7 +61,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg]
     metavar="N",
     help=f"Show the newest N, usually {_SHOWN}.",
 )
-@click.option("--since", type=_Moment(), metavar="WHEN", help="From this date on, or 2d, 12h ago.")
+@click.option("--since", type=Moment(), metavar="WHEN", help="From this date on, or 2d, 12h ago.")
 @click.option("--export", "form", type=click.Choice(FORMATS), help="All of it, in this format.")
 @click.option(
     "-o",
@@ -97,12 +97,7 @@ def history(
       connectycube history DIALOG --export html -o chat.html
       connectycube history DIALOG --export jsonl -o all.jsonl --resume
     """
-    if form is None and (path is not None or resume or overwrite):
-        raise click.UsageError("-o, --resume and --overwrite need --export")
-    if form is not None and limit is not None:
-        raise click.UsageError("--limit is not for an export: use --since")
-    if path is None and (resume or overwrite):
-        raise click.UsageError("--resume and --overwrite need -o FILE")
+    check_export(form, limit, path, resume, overwrite)
     from .export_file import ExportFile  # late: --help needs none of it
     from .people import People
 
@@ -123,7 +118,27 @@ def history(
             return
         what = {"dialog": dialog, "format": form}
         export = ExportFile(path=Path(path), format=made, what=what)
-        _export(output, client, export, dialog, since, resume=resume, overwrite=overwrite)
+        given: Any = {} if since is None else {"date_sent__gte": since}
+        export_all(
+            output,
+            export,
+            lambda export: _messages(client, dialog, export.last or since),
+            lambda: client.messages.count(dialog, **given),
+            resume=resume,
+            overwrite=overwrite,
+        )
+
+
+def check_export(
+    form: str | None, limit: int | None, path: str | None, resume: bool, overwrite: bool
+) -> None:
+    """Refuse options of an export that contradict each other."""
+    if form is None and (path is not None or resume or overwrite):
+        raise click.UsageError("-o, --resume and --overwrite need --export")
+    if form is not None and limit is not None:
+        raise click.UsageError("--limit is not for an export: use --since")
+    if path is None and (resume or overwrite):
+        raise click.UsageError("--resume and --overwrite need -o FILE")
 
 
 def _newest(
@@ -156,23 +171,30 @@ def _line(output: Output, people: People, message: Message) -> str:
     return f"{output.styled(when, 'faint')} {who}: {body}{printable(files)}"
 
 
-def _export(
+def export_all(
     output: Output,
-    client: ConnectyCube,
     export: ExportFile,
-    dialog: str,
-    since: datetime | None,
+    messages: Callable[[ExportFile], Iterable[Message]],
+    count: Callable[[], int],
     *,
     resume: bool,
     overwrite: bool,
 ) -> None:
+    """Export messages into a file, with a progress bar.
+
+    Args:
+        output: Where is said how far it is.
+        export: The file.
+        messages: Returns the messages that are to be in the file, from where it is.
+        count: Returns the number of all messages, for the bar.
+        resume: Whether to go on with the file.
+        overwrite: Whether to replace it.
+    """
     try:
-        with export.opened(resume=resume, overwrite=overwrite):
-            begin = export.last or since
-            with _progress(client, dialog, since, export) as advance:
-                for message in _messages(client, dialog, begin):
-                    export.add(message)
-                    advance(export.count)
+        with export.opened(resume=resume, overwrite=overwrite), _progress(count, export) as advance:
+            for message in messages(export):
+                export.add(message)
+                advance(export.count)
     except (ConnectyCubeError, KeyboardInterrupt):
         output.note(
             f"{export.count} messages are in {export.path}; --resume goes on there", "careful"
@@ -182,19 +204,15 @@ def _export(
 
 
 @contextmanager
-def _progress(
-    client: ConnectyCube, dialog: str, since: datetime | None, export: ExportFile
-) -> Generator[Any]:
+def _progress(count: Callable[[], int], export: ExportFile) -> Generator[Any]:
     """Yield what shows the progress, on standard error and only on a terminal."""
     if not sys.stderr.isatty():
-        yield lambda count: None
+        yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    given: Any = {} if since is None else {"date_sent__gte": since}
-    total = client.messages.count(dialog, **given)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total, completed=export.count)
-        yield lambda count: bar.update(task, completed=count)
+        task = bar.add_task("", total=count(), completed=export.count)
+        yield lambda done: bar.update(task, completed=done)

@@ -9,7 +9,7 @@ import click
 from .failure import Failure
 from .secret_store import Secrets
 
-__all__ = ["ask", "new_password", "password_from_stdin"]
+__all__ = ["ask", "key_from_stdin", "new_password", "password_from_stdin"]
 
 
 def password_from_stdin() -> Secrets:
@@ -17,6 +17,14 @@ def password_from_stdin() -> Secrets:
     secrets = Secrets(password=sys.stdin.readline().rstrip("\r\n"))
     if not secrets.password:
         raise Failure("--password-stdin: there is no password on standard input", 2)
+    return secrets
+
+
+def key_from_stdin() -> Secrets:
+    """Return the first line of standard input as the key of the Administration API."""
+    secrets = Secrets(admin_key=sys.stdin.readline().rstrip("\r\n"))
+    if not secrets.admin_key:
+        raise Failure("--key-stdin: there is no key on standard input", 2)
     return secrets
 
 

@@ -1,7 +1,7 @@
 """The secrets of a profile: in the keyring of the operating system, or in a file of the user alone.
 
-They are one small JSON object for each profile: the application's key and secret, the user's password, and
-the token of the session.
+They are one small JSON object for each profile: the application's key and secret, the key of its
+Administration API, the user's password, and the token of the session.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Secrets:
 
     auth_key: str | None = field(default=None, repr=False)
     auth_secret: str | None = field(default=None, repr=False)
+    admin_key: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
 

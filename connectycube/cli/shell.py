@@ -74,6 +74,26 @@ class Shell:
         with account.client() as client:
             yield client
 
+    @contextmanager
+    def administration(self) -> Generator[ConnectyCube]:
+        """Yield a client of the application with the key of its Administration API; nobody is logged in."""
+        from connectycube import ConnectyCube
+
+        from .account import application_of, patient
+
+        config = application_of(self.profiles, self.profile)
+        if config is None:
+            text = "no application is known: run 'connectycube login', or set CONNECTYCUBE_APP_ID"
+            raise Failure(text, 2)
+        if config.admin_key is None:
+            text = (
+                "there is no key of the Administration API: run 'connectycube admin key', or set"
+                " CONNECTYCUBE_ADMIN_KEY"
+            )
+            raise Failure(text, 2)
+        with ConnectyCube(config=patient(config, self.timeout)) as client:
+            yield client
+
 
 _pass_shell = click.make_pass_decorator(Shell, ensure=True)
 

@@ -56,12 +56,9 @@ MISSING = (
         for method in ("GET", "POST", "DELETE")
     ),
     *(
-        Entry("REST", f"{method} /{what}{path}", "missing", _NO_MEDIA)
-        for what in ("meetings", "whiteboards")
+        Entry("REST", f"{method} /whiteboards{path}", "missing", _NO_MEDIA)
         for method, path in (("GET", ""), ("POST", ""), ("PUT", "/{id}"), ("DELETE", "/{id}"))
     ),
-    Entry("REST", "GET /meetings/recordings/{id}", "missing", _NO_MEDIA),
-    Entry("REST", "POST /calls/reject", "missing", _NO_MEDIA),
     Entry("chat", "stream over BOSH", "missing", "not offered"),
     Entry("chat", "stream compression (XEP-0138)", "missing", "not offered"),
     Entry("chat", "versions of the roster (RFC 6121, 2.6)", "missing", "not offered"),

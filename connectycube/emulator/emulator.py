@@ -62,6 +62,7 @@ class Emulator:
         app_id: The application's id.
         auth_key: The application's authorization key.
         auth_secret: The application's authorization secret; session requests may be signed with it.
+        admin_key: The key of the Administration API; a random one by default.
         domain: The XMPP domain of the chat server.
         host: The address to listen on. Other machines can connect to an address that is not loopback.
         api_port: The port of the REST API over HTTP; 0, here and below, takes a free port.
@@ -103,6 +104,7 @@ class Emulator:
         app_id: int = 1,
         auth_key: str = "key",
         auth_secret: str | None = None,
+        admin_key: str | None = None,
         domain: str = "localhost",
         host: str = "127.0.0.1",
         api_port: int = 0,
@@ -124,6 +126,7 @@ class Emulator:
             auth_key=auth_key,
             auth_secret=auth_secret,
             domain=domain,
+            admin_key=secrets.token_urlsafe(24) if admin_key is None else admin_key,
             **behaviour,
         )
         self._host = check_str("host", host)
@@ -262,6 +265,11 @@ class Emulator:
         return self._settings.auth_secret
 
     @property
+    def admin_key(self) -> str:
+        """The key of the Administration API."""
+        return self._settings.admin_key
+
+    @property
     def domain(self) -> str:
         """The chat server's domain."""
         return self._settings.domain
@@ -379,6 +387,7 @@ class Emulator:
             "app_id": self.app_id,
             "auth_key": self.auth_key,
             "auth_secret": self.auth_secret,
+            "admin_key": self.admin_key,
             "api_url": self.api_url,
             "chat_host": self.domain,
             "chat_port": self.chat_port,
@@ -401,6 +410,7 @@ class Emulator:
             "CONNECTYCUBE_APP_ID": str(self.app_id),
             "CONNECTYCUBE_AUTH_KEY": self.auth_key,
             **secret,
+            "CONNECTYCUBE_ADMIN_KEY": self.admin_key,
             "CONNECTYCUBE_API_URL": self.api_url,
             "CONNECTYCUBE_CHAT_HOST": self.domain,
             "CONNECTYCUBE_CHAT_PORT": str(self.chat_port),

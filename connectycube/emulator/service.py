@@ -34,6 +34,7 @@ from .domain.address_book import AddressBook
 from .domain.api_error import ApiError
 from .domain.conversations import PRIVATE, Conversations, NewMessage
 from .domain.events import Events
+from .domain.meetings import Meetings
 from .domain.pushes import Pushes
 from .domain.records import Records
 from .domain.rest_sessions import RestSessions
@@ -178,6 +179,7 @@ class Service:
             files=Files(database, clock, self.bucket),
             address_book=address_book,
             records=Records(database, clock),
+            meetings=Meetings(database, self.conversations),
             online=self._online,
         )
         self.accounts.on_delete(self.pushes.forget_user)

@@ -61,6 +61,7 @@ class Settings:
     app_id: int = field(default=1)
     auth_key: str = field(default="key", repr=False)
     auth_secret: str | None = field(default=None, repr=False)
+    admin_key: str = field(default="admin key", repr=False)
     domain: str = field(default="localhost")
 
     # Behaviour that differs between applications or releases of the service.
@@ -192,8 +193,9 @@ class Settings:
         check_int("app_id", value, least=1)
 
     @auth_key.validator  # pyright: ignore[reportAttributeAccessIssue]
+    @admin_key.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_key(self, attribute: Attribute[str], value: object) -> None:
-        check_str("auth_key", value)
+        check_str(attribute.name, value)
 
     @auth_secret.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
     def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:

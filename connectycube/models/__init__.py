@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .._first_use import at_first_use
 
 if TYPE_CHECKING:
+    from .administration import AdminDialog, AdminMessage, DailyCount
     from .contacts import (
         AddressBookResult,
         Contact,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         Typing,
     )
     from .files import File
+    from .meetings import Attendee, Meeting, Recording
     from .messages import Attachment, AttachmentType, Message
     from .push import PushEvent, PushSubscription
     from .results import (
@@ -58,14 +60,18 @@ if TYPE_CHECKING:
 __all__ = [
     "Abandoned",
     "AddressBookResult",
+    "AdminDialog",
+    "AdminMessage",
     "Attachment",
     "AttachmentType",
+    "Attendee",
     "CallbackFailure",
     "ChatState",
     "Contact",
     "ContactEvent",
     "ContactListItem",
     "CustomObject",
+    "DailyCount",
     "DeadLetter",
     "DeleteResult",
     "Dialog",
@@ -74,6 +80,7 @@ __all__ = [
     "File",
     "FleetStatistics",
     "LastActivity",
+    "Meeting",
     "MemberFailure",
     "Message",
     "MessageDeletion",
@@ -90,6 +97,7 @@ __all__ = [
     "PushSubscription",
     "ReactionChange",
     "ReceiverGaveUp",
+    "Recording",
     "RecoveryFailure",
     "RecoveryFinished",
     "RefusedStanza",
@@ -107,6 +115,7 @@ __all__ = [
 
 # The modules below this package, and their names that it has as well.
 _NAMES = {
+    "administration": ("AdminDialog", "AdminMessage", "DailyCount"),
     "contacts": (
         "AddressBookResult",
         "Contact",
@@ -140,6 +149,7 @@ _NAMES = {
         "Typing",
     ),
     "files": ("File",),
+    "meetings": ("Attendee", "Meeting", "Recording"),
     "messages": ("Attachment", "AttachmentType", "Message"),
     "push": ("PushEvent", "PushSubscription"),
     "results": (

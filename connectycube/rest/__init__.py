@@ -7,19 +7,25 @@ from ._http import HttpTransport, Request, Response
 
 if TYPE_CHECKING:
     from .address_book import AddressBook
+    from .admin import Admin
+    from .calls import Calls
     from .custom_objects import CustomObjects
     from .dialogs import Dialogs
     from .files import Files
+    from .meetings import Meetings
     from .messages import Messages
     from .push import Push
     from .users import Users
 
 __all__ = [
     "AddressBook",
+    "Admin",
+    "Calls",
     "CustomObjects",
     "Dialogs",
     "Files",
     "HttpTransport",
+    "Meetings",
     "Messages",
     "Push",
     "Request",
@@ -30,9 +36,12 @@ __all__ = [
 # The modules below this package that are imported when a client uses them first, and their names here.
 _NAMES = {
     "address_book": ("AddressBook",),
+    "admin": ("Admin",),
+    "calls": ("Calls",),
     "custom_objects": ("CustomObjects",),
     "dialogs": ("Dialogs",),
     "files": ("Files",),
+    "meetings": ("Meetings",),
     "messages": ("Messages",),
     "push": ("Push",),
     "users": ("Users",),

@@ -501,6 +501,7 @@ class Api:
         known = {
             "auth_key": self._config.auth_key,
             "auth_secret": self._config.auth_secret,
+            "admin_key": self._config.admin_key,
             "token": session and session.token,
         }
         return [*secrets_in(known), *secrets_in(body)]

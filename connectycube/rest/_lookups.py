@@ -11,7 +11,15 @@ from typing import TypedDict
 
 from ..models import DialogRef, DialogType, Message, User
 
-__all__ = ["DialogLookups", "MessageLookups", "RecordLookup", "UserLookups"]
+__all__ = [
+    "AdminDialogLookups",
+    "AdminMessageLookups",
+    "DialogLookups",
+    "MeetingLookups",
+    "MessageLookups",
+    "RecordLookup",
+    "UserLookups",
+]
 
 SomeTime = float | datetime
 """Unix seconds, or an aware datetime."""
@@ -214,3 +222,101 @@ class UserLookups(TypedDict, total=False):
     last_request_at__gte: SomeTime
     last_request_at__lt: SomeTime
     last_request_at__lte: SomeTime
+
+
+class AdminDialogLookups(TypedDict, total=False):
+    """The look-ups of ``cube.admin.dialogs.list``, ``iter`` and ``count``."""
+
+    id: str | DialogRef
+    id__lt: str | DialogRef
+    id__lte: str | DialogRef
+    id__gt: str | DialogRef
+    id__gte: str | DialogRef
+    type: DialogType | int
+    type__lt: DialogType | int
+    type__lte: DialogType | int
+    type__gt: DialogType | int
+    type__gte: DialogType | int
+    type__ne: DialogType | int
+    type__in: Iterable[DialogType | int]
+    type__nin: Iterable[DialogType | int]
+    type__all: Iterable[DialogType | int]
+    type__contains: DialogType | int
+    name: str
+    name__lt: str
+    name__lte: str
+    name__gt: str
+    name__gte: str
+    name__ne: str
+    name__in: Iterable[str]
+    name__nin: Iterable[str]
+    name__all: Iterable[str]
+    name__contains: str
+    last_message_date_sent: SomeTime
+    last_message_date_sent__lt: SomeTime
+    last_message_date_sent__lte: SomeTime
+    last_message_date_sent__gt: SomeTime
+    last_message_date_sent__gte: SomeTime
+    last_message_date_sent__ne: SomeTime
+    last_message_date_sent__in: Iterable[SomeTime]
+    last_message_date_sent__nin: Iterable[SomeTime]
+    last_message_date_sent__all: Iterable[SomeTime]
+    last_message_date_sent__contains: SomeTime
+    created_at: SomeTime
+    created_at__lt: SomeTime
+    created_at__lte: SomeTime
+    created_at__gt: SomeTime
+    created_at__gte: SomeTime
+    updated_at: SomeTime
+    updated_at__lt: SomeTime
+    updated_at__lte: SomeTime
+    updated_at__gt: SomeTime
+    updated_at__gte: SomeTime
+    extensions: Mapping[str, str | Iterable[str]]
+
+
+class AdminMessageLookups(TypedDict, total=False):
+    """The look-ups of ``cube.admin.messages.list``, ``iter`` and ``count``."""
+
+    id: str | Message
+    id__lt: str | Message
+    id__lte: str | Message
+    id__gt: str | Message
+    id__gte: str | Message
+    dialog: str | DialogRef | Message
+    created_at: SomeTime
+    created_at__lt: SomeTime
+    created_at__lte: SomeTime
+    created_at__gt: SomeTime
+    created_at__gte: SomeTime
+    updated_at: SomeTime
+    updated_at__lt: SomeTime
+    updated_at__lte: SomeTime
+    updated_at__gt: SomeTime
+    updated_at__gte: SomeTime
+
+
+class MeetingLookups(TypedDict, total=False):
+    """The look-ups of ``cube.meetings.list`` and ``iter``."""
+
+    start_date: SomeTime
+    start_date__lt: SomeTime
+    start_date__lte: SomeTime
+    start_date__gt: SomeTime
+    start_date__gte: SomeTime
+    end_date: SomeTime
+    end_date__lt: SomeTime
+    end_date__lte: SomeTime
+    end_date__gt: SomeTime
+    end_date__gte: SomeTime
+    created_at: SomeTime
+    created_at__lt: SomeTime
+    created_at__lte: SomeTime
+    created_at__gt: SomeTime
+    created_at__gte: SomeTime
+    updated_at: SomeTime
+    updated_at__lt: SomeTime
+    updated_at__lte: SomeTime
+    updated_at__gt: SomeTime
+    updated_at__gte: SomeTime
+    scheduled: bool

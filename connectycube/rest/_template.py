@@ -14,10 +14,13 @@ _WORDS = frozenset(
         *("blobs", "complete", "download", "object"),
         *("address_book", "registered_users", "subscriptions", "events"),
         *("data", "multi", "by_criteria"),
+        *("admin", "list", "messages", "user", "stats", "dialogs"),
+        *("sent-total", "sent-per-day", "created-total", "created-per-day"),
+        *("meetings", "recordings", "calls", "reject"),
     }
 )
 """The words of the API's paths. Every other part is taken for an id, so that templates stay few."""
-_BEHIND = {"data": "{class}", "external": "{id}"}
+_BEHIND = {"data": "{class}", "external": "{id}", "user": "{id}", "recordings": "{id}"}
 """What stands behind these words, even if it looks like a word of the API."""
 
 

@@ -43,7 +43,7 @@ from .sessions import Sessions
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
-__all__ = ["DIALOGS", "Dialogs"]
+__all__ = ["DIALOGS", "Dialogs", "SomeMessages", "SomeUsers", "changes_of_dialog"]
 
 _PATH = ("chat", "Dialog")
 
@@ -439,22 +439,20 @@ class Dialogs(NotCopied):
             ApiError: The call failed; a subclass says how.
         """
         dialog_id = check_dialog_id("dialog", dialog)
-        if data is not None:
-            data = check_json_object("data", data, empty=False)
-        body = _described(name, description, photo, data, permissions)
-        if extensions is not None:
-            body["extensions"] = check_json_object("extensions", extensions) or None
-        body |= _pushed_and_pulled(
-            {
-                "occupants_ids": _sides(
-                    "occupants", check_user_id, add=add_occupants, remove=remove_occupants
-                ),
-                "admins_ids": _sides("admins", check_user_id, add=add_admins, remove=remove_admins),
-                "pinned_messages_ids": _sides("", check_message_id, pin=pin, unpin=unpin),
-            }
+        body = changes_of_dialog(
+            name=name,
+            description=description,
+            photo=photo,
+            data=data,
+            extensions=extensions,
+            permissions=permissions,
+            add_occupants=add_occupants,
+            remove_occupants=remove_occupants,
+            add_admins=add_admins,
+            remove_admins=remove_admins,
+            pin=pin,
+            unpin=unpin,
         )
-        if not body:
-            raise ArgumentValueError("there is nothing to change: give name, description, photo, …")
         return self._changed("PUT", (*_PATH, dialog_id), body, timeout)
 
     @hints_at_user
@@ -780,6 +778,46 @@ def _made_of(
     body = _described(check_str("name", name), description, photo, data, permissions)
     if extensions is not None:
         body["extensions"] = check_json_object("extensions", extensions)
+    return body
+
+
+def changes_of_dialog(
+    *,
+    name: str | None,
+    description: str | None,
+    photo: str | None,
+    data: Mapping[str, JsonValue] | None,
+    extensions: Mapping[str, JsonValue] | None,
+    permissions: Mapping[str, bool] | None,
+    add_occupants: SomeUsers,
+    remove_occupants: SomeUsers,
+    add_admins: SomeUsers,
+    remove_admins: SomeUsers,
+    pin: SomeMessages,
+    unpin: SomeMessages,
+) -> dict[str, object]:
+    """Return the body of a request that changes a dialog; it holds at least one change.
+
+    Raises:
+        ArgumentTypeError: An argument has the wrong type; the error names it.
+        ArgumentValueError: An argument has a wrong value, or there is nothing to change.
+    """
+    if data is not None:
+        data = check_json_object("data", data, empty=False)
+    body = _described(name, description, photo, data, permissions)
+    if extensions is not None:
+        body["extensions"] = check_json_object("extensions", extensions) or None
+    body |= _pushed_and_pulled(
+        {
+            "occupants_ids": _sides(
+                "occupants", check_user_id, add=add_occupants, remove=remove_occupants
+            ),
+            "admins_ids": _sides("admins", check_user_id, add=add_admins, remove=remove_admins),
+            "pinned_messages_ids": _sides("", check_message_id, pin=pin, unpin=unpin),
+        }
+    )
+    if not body:
+        raise ArgumentValueError("there is nothing to change: give name, description, photo, …")
     return body
 
 

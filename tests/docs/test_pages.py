@@ -13,6 +13,7 @@ describes. A comment before the block makes it something else::
     <!-- setup -->      the lines that the blocks of its page begin with
     <!-- compared -->   these lines, and the call of another language in Python: run by test_comparisons.py
     <!-- tutorial … --> a file, or a part of one, of the tutorial, made and run by test_tutorial_page.py
+    <!-- mirror -->     a program that copies messages, run by test_admin_page.py
     <!-- excerpt -->    needs what a test does not have; it is only compiled
 """
 
@@ -55,7 +56,7 @@ DJANGO = ("settings", "handlers", "views", "urls", "tests")
 FLASK = ("app", "views", "tests")
 TUTORIAL = ("bot", "friend", "tests", "slow", "settings", "views", "urls", "django tests")
 KINDS = (
-    *("bot", "friend", "script", "test file", "excerpt"),
+    *("bot", "friend", "script", "test file", "excerpt", "mirror"),
     *(f"django {name}" for name in DJANGO),
     *(f"flask {name}" for name in FLASK),
     *(f"tutorial {name}" for name in TUTORIAL),
@@ -748,6 +749,8 @@ def test_every_resource_of_a_client_is_in_the_reference():
         for resource in (
             *(cube.sessions, cube.users, cube.dialogs, cube.messages),
             *(cube.files, cube.push, cube.address_book, cube.custom_objects),
+            *(cube.meetings, cube.calls, cube.admin, cube.admin.dialogs, cube.admin.messages),
+            *(cube.admin.users, cube.admin.statistics, cube.admin.meetings),
         ):
             cls = type(resource)
             assert f".. autoclass:: {cls.__module__}.{cls.__qualname__}()\n" in text

@@ -64,6 +64,16 @@ def test_the_tutorial_runs_as_it_is_written(shell, tmp_path):
     assert len((tmp_path / "hikers.jsonl").read_text().splitlines()) == 2
 
 
+def test_the_lines_of_the_administration_run(shell, tmp_path, emulator):
+    alice, bob = (emulator.add_user(name, "a password") for name in ("alice", "bob"))
+    hikers = emulator.add_dialog("group", alice, [bob], name="Hikers")
+    emulator.send_message(hikers, alice, "Sunday at eight?")
+    (code,) = blocks("admin")
+    assert "Sunday at eight?" in shell(f"hikers={hikers}\n{code}")
+    assert len((tmp_path / "everything.jsonl").read_text().splitlines()) == 1
+    assert [user["login"] for user in emulator.users()] == ["alice"]
+
+
 def test_the_line_for_the_completion_is_taken_by_the_shell(shell):
     (code,) = blocks("completion")
     assert "connectycube" in shell(f"{code}\ncomplete -p connectycube")

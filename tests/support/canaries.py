@@ -170,7 +170,7 @@ def pytest_configure(config: pytest.Config) -> None:
     def of_config(config: object, *, auth_key: object = None, **fields: Any) -> None:
         # Of a proxy's URL only the password: errors name the proxy.
         password = urlsplit(str(fields.get("proxy") or "")).password
-        for secret in (auth_key, fields.get("auth_secret"), password):
+        for secret in (auth_key, fields.get("auth_secret"), fields.get("admin_key"), password):
             _current.learn(secret)
 
     _before(Secret, "__init__", lambda secret, value: _current.learn(value), patch)

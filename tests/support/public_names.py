@@ -24,6 +24,11 @@ PUBLIC_PACKAGES = (
 
 REACHED = (
     "connectycube.rest.sessions.Sessions",
+    "connectycube.rest.admin.AdminUsers",
+    "connectycube.rest.admin_dialogs.AdminDialogs",
+    "connectycube.rest.admin_messages.AdminMessages",
+    "connectycube.rest.admin_statistics.AdminStatistics",
+    "connectycube.rest.meetings.AdminMeetings",
     "connectycube.chat.contacts.Contacts",
     "connectycube.chat.privacy.Privacy",
     "connectycube.chat.chat_signals.ChatSignals",

@@ -205,6 +205,7 @@ def test_from_env_reads_every_variable(tmp_path):
         {
             **ENVIRONMENT,
             "CONNECTYCUBE_AUTH_SECRET": "s",
+            "CONNECTYCUBE_ADMIN_KEY": "a",
             "CONNECTYCUBE_API_URL": "http://localhost:1",
             "CONNECTYCUBE_CHAT_HOST": "localhost",
             "CONNECTYCUBE_CHAT_PORT": "5",
@@ -215,6 +216,7 @@ def test_from_env_reads_every_variable(tmp_path):
         app_id=7,
         auth_key="k",
         auth_secret="s",
+        admin_key="a",
         api_url="http://localhost:1",
         chat_host="localhost",
         chat_port=5,

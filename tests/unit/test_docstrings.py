@@ -25,6 +25,8 @@ ERRORS = {*exported("connectycube.errors"), *exported("connectycube.contrib.rela
 # Objects of these classes are made by the package: their constructors are for nobody else.
 MADE_BY_THE_PACKAGE = {
     *("AddressBook", "Chat", "ChatSignals", "Contacts", "CustomObjects", "DialogStream", "Dialogs"),
+    *("Admin", "AdminDialogs", "AdminMeetings", "AdminMessages", "AdminStatistics", "AdminUsers"),
+    *("Calls", "Meetings"),
     *("EmulatorClock", "EventStream", "Fault", "Faults", "Files", "Messages", "Privacy", "Push"),
     *("CommandNotRunError", "SendHandle", "Sessions", "Signal", "Users"),
 }
@@ -39,6 +41,8 @@ RAISE_NOTHING = {
 OF_THE_NETWORK = {
     *("AddressBook", "Chat", "ConnectyCube", "Contacts", "CustomObjects", "Dialogs", "EventStream"),
     *("Files", "Fleet", "Messages", "Privacy", "Push", "Sessions", "Users"),
+    *("AdminDialogs", "AdminMeetings", "AdminMessages", "AdminStatistics", "AdminUsers"),
+    *("Calls", "Meetings"),
 }
 
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Example):$")

@@ -21,6 +21,7 @@ from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer, answer, refusal, reset, silent
 
 KEY, SECRET = f"an auth key {MARK}".replace(" ", "-"), f"an auth secret {MARK}"
+ADMIN_KEY = f"an-admin-key-{MARK}"
 PASSWORD, TOKEN = f"a password {MARK}", f"token-{MARK}"
 SESSION = {"session": {"token": TOKEN, "user_id": 5, "user": {"id": 5, "login": "bob"}}}
 
@@ -37,6 +38,7 @@ def cube(server):
         app_id=7,
         auth_key=KEY,
         auth_secret=SECRET,
+        admin_key=ADMIN_KEY,
         api_url=server.url,
         retry=RetryPolicy(max_retries=0),
         timeouts=Timeouts(rest_connect=0.5, rest_read=0.5),
@@ -119,6 +121,9 @@ CALLS = {
     ),
     "session": lambda cube: cube.with_token(TOKEN).sessions.info(),
     "list": lambda cube: cube.with_token(TOKEN, user_id=5).dialogs.list(),
+    "all messages": lambda cube: next(cube.admin.messages.iter()),
+    "any dialog": lambda cube: cube.admin.dialogs.update("6a1f00aa11bb22cc33dd4401", name="x"),
+    "any user": lambda cube: cube.admin.users.delete(5),
 }
 
 
@@ -186,6 +191,11 @@ WRONG = {
     "proxy": lambda cube: Config(app_id=1, auth_key=KEY, proxy=f"ftp://me:{PASSWORD}@h:1"),
     "URL": lambda cube: Config(app_id=1, auth_key=KEY, api_url=f"https://me:pa/{MARK}@h:x"),
     "URL's port": lambda cube: Config(app_id=1, auth_key=KEY, api_url=f"https://me:{MARK}/x"),
+    "admin key": lambda cube: Config(app_id=1, auth_key=KEY, admin_key=ADMIN_KEY.encode()),
+    "admin key of a header": lambda cube: ConnectyCube(
+        app_id=1, auth_key=KEY, admin_key=f"{ADMIN_KEY}\n"
+    ).admin.messages.list(),
+    "admin key, misspelt": lambda cube: ConnectyCube(app_id=1, auth_key=KEY, adminkey=ADMIN_KEY),
     "no field": lambda cube: ConnectyCube(app_id=1, auth_key=KEY, auth_secrt=SECRET),
 }
 
@@ -197,7 +207,8 @@ def test_a_wrong_argument_shows_no_secret(cube, call):
 
 
 @pytest.mark.parametrize(
-    "variable", ["APP_ID", "API_URL", "CHAT_HOST", "CHAT_PORT", "CA_FILE", "AUTH_SECRET"]
+    "variable",
+    ["APP_ID", "API_URL", "CHAT_HOST", "CHAT_PORT", "CA_FILE", "AUTH_SECRET", "ADMIN_KEY"],
 )
 def test_a_secret_in_the_wrong_variable_is_not_repeated(variable):
     known = {"CONNECTYCUBE_AUTH_KEY": KEY, "CONNECTYCUBE_AUTH_SECRET": SECRET}
@@ -275,11 +286,13 @@ def test_urllib3_logs_no_signature_of_a_download(cube, server, caplog):
 def test_what_shows_itself_shows_no_secret(cube, server):
     server.respond(lambda request: answer(201, SESSION))
     cube.login(login="bob", password=PASSWORD)
-    for shown in (cube, cube.config, cube.session, cube.user, cube.chat, cube.sessions):
+    parts = (cube.admin, cube.admin.messages, cube.admin.users)
+    for shown in (cube, cube.config, cube.session, cube.user, cube.chat, cube.sessions, *parts):
         assert MARK not in repr(shown)
-    with pytest.raises(Exception) as caught:
-        pickle.dumps(cube.chat)
-    assert MARK not in str(caught.value)
+    for part in (cube.chat, cube.admin, cube.admin.messages):
+        with pytest.raises(Exception) as caught:
+            pickle.dumps(part)
+        assert MARK not in str(caught.value)
 
 
 # --- chat -------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ _FROM_ENVIRONMENT = (
     "app_id",
     "auth_key",
     "auth_secret",
+    "admin_key",
     "api_url",
     "chat_host",
     "chat_port",

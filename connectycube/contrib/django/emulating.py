@@ -34,6 +34,7 @@ def emulator_of(settings: Settings) -> Emulator:
         app_id=settings.config.app_id,
         auth_key=settings.config.auth_key,
         auth_secret=settings.config.auth_secret,
+        admin_key=settings.config.admin_key,
         identity_provider=_identity_on_another_thread if by_identity else None,
     )
 

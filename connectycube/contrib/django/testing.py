@@ -310,6 +310,7 @@ def _settings_for(emulator: Any) -> dict[str, Any]:
         "APP_ID": emulator.app_id,
         "AUTH_KEY": emulator.auth_key,
         "AUTH_SECRET": emulator.auth_secret,
+        "ADMIN_KEY": emulator.admin_key,
         "API_URL": emulator.api_url,
         "CHAT_HOST": emulator.domain,
         "CHAT_PORT": emulator.chat_port,

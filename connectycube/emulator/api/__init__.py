@@ -2,9 +2,12 @@
 
 from . import (  # noqa: F401  (the modules fill the table of routes)
     address_book,  # pyright: ignore[reportUnusedImport]
+    admin,  # pyright: ignore[reportUnusedImport]
+    calls,  # pyright: ignore[reportUnusedImport]
     custom_objects,  # pyright: ignore[reportUnusedImport]
     dialogs,  # pyright: ignore[reportUnusedImport]
     files,  # pyright: ignore[reportUnusedImport]
+    meetings,  # pyright: ignore[reportUnusedImport]
     messages,  # pyright: ignore[reportUnusedImport]
     push,  # pyright: ignore[reportUnusedImport]
     search,  # pyright: ignore[reportUnusedImport]

@@ -10,7 +10,9 @@ from .query import Column, ListQuery, text, time
 from .request import Response
 from .routing import Auth, Call, route
 
-_COLUMNS = {
+__all__ = ["COLUMNS", "extension_column", "forced"]
+
+COLUMNS = {
     "_id": Column("d.id", text),
     "type": Column("d.type", integer),
     "name": Column("d.name", text),
@@ -27,7 +29,8 @@ _SORTABLE = {
 }
 
 
-def _extension(name: str) -> Column:
+def extension_column(name: str) -> Column:
+    """Return the column of an extension."""
     return Column(f"json_extract(d.extra, '$.extensions.\"{name}\"')", text)
 
 
@@ -36,8 +39,8 @@ def list_dialogs(call: Call) -> Response:
     """List the dialogs of the user."""
     query = ListQuery.parse(
         call.request.parameters(),
-        columns=_COLUMNS,
-        nested={"extensions": _extension},
+        columns=COLUMNS,
+        nested={"extensions": extension_column},
         sortable=_SORTABLE,
         default_order=_NEWEST_MESSAGE.replace("{}", "DESC"),
     )

@@ -15,6 +15,7 @@ from ..domain.address_book import AddressBook
 from ..domain.api_error import ApiError
 from ..domain.conversations import ChatDelivery, Conversations
 from ..domain.events import Events
+from ..domain.meetings import Meetings
 from ..domain.pushes import Pushes
 from ..domain.records import Records
 from ..domain.rest_sessions import RestSessions
@@ -33,6 +34,7 @@ class Auth(Enum):
     KEY = "a session, or the application's authorization key"
     SESSION = "a session"
     USER = "a session with a user"
+    ADMIN = "the key of the Administration API"
 
 
 Handler = Callable[["Call"], Response]
@@ -106,6 +108,7 @@ class Api:
     files: Files
     address_book: AddressBook
     records: Records
+    meetings: Meetings
     online: Callable[[], Sequence[int]]
     """The ids of the users who are connected to the chat."""
 
@@ -133,6 +136,10 @@ class Api:
     def _authorize(self, auth: Auth, request: Request) -> Row | None:
         token, key = (request.headers.get(name, "") for name in ("cb-token", "cb-authkey"))
         if auth is Auth.NOTHING:
+            return None
+        if auth is Auth.ADMIN:
+            given = request.headers.get("cb-administration-api-key", "")
+            self.sessions.application.check_admin_key(given)
             return None
         if auth is Auth.KEY and key and not token:
             self.sessions.application.check_auth_key(key)

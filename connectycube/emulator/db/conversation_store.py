@@ -220,6 +220,19 @@ class ConversationStore:
             "dialogs d", f"{_DIALOGS_OF} AND {where}", (user_id, user_id, *values)
         )
 
+    def list_dialogs(
+        self, where: str, values: Sequence[Any], *, order: str, limit: int, skip: int
+    ) -> list[Row]:
+        """Return a page of the dialogs of all users."""
+        return self._db.all(
+            f"SELECT d.* FROM dialogs d WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+            (*values, limit, skip),
+        )
+
+    def count_dialogs(self, where: str, values: Sequence[Any]) -> int:
+        """Return how many dialogs of all users fulfil a condition."""
+        return self._db.count("dialogs d", where, values)
+
     # --- preferences ----------------------------------------------------------------------------
 
     def preference(self, dialog_id: str, user_id: int, name: str) -> int | None:
@@ -246,6 +259,14 @@ class ConversationStore:
             (dialog_id,),
         )
         return {row["user_id"] for row in rows}
+
+    def hidden_from(self, dialog_id: str) -> list[int]:
+        """Return the users that have deleted a dialog for themselves."""
+        rows = self._db.all(
+            "SELECT user_id FROM preferences WHERE dialog_id = ? AND hidden ORDER BY user_id",
+            (dialog_id,),
+        )
+        return [row["user_id"] for row in rows]
 
     # --- messages -------------------------------------------------------------------------------
 
@@ -377,6 +398,43 @@ class ConversationStore:
                 (user_id, user_id, user_id, *values, limit),
             )
         )
+
+    def list_messages(
+        self, where: str, values: Sequence[Any], *, order: str, limit: int, skip: int
+    ) -> list[Row]:
+        """Return a page of the messages of all dialogs, as ``messages`` does."""
+        return self._with_receipts(
+            self._db.all(
+                f"SELECT m.* FROM messages m WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+                (*values, limit, skip),
+            )
+        )
+
+    def count_all_messages(self, where: str, values: Sequence[Any]) -> int:
+        """Return how many messages of all dialogs fulfil a condition."""
+        return self._db.count("messages m", where, values)
+
+    def removed_for(self, ids: Sequence[str]) -> dict[str, list[int]]:
+        """Return the users that have deleted messages for themselves, by the ids of these messages."""
+        found: dict[str, list[int]] = {}
+        wanted = "(SELECT value FROM json_each(?))"
+        for row in self._db.all(
+            f"SELECT user_id, message_id FROM removals WHERE message_id IN {wanted} ORDER BY user_id",
+            (json.dumps(list(ids)),),
+        ):
+            found.setdefault(row["message_id"], []).append(row["user_id"])
+        return found
+
+    def per_day(
+        self, table: str, moment: str, where: str, values: Sequence[Any], *, limit: int, skip: int
+    ) -> dict[str, int]:
+        """Count the rows of a table by the day (UTC) of a column of unix seconds, the earliest day first."""
+        rows = self._db.all(
+            f"SELECT date({moment}, 'unixepoch') AS day, count(*) AS number FROM {table} WHERE {where}"
+            " GROUP BY day ORDER BY day LIMIT ? OFFSET ?",
+            (*values, limit, skip),
+        )
+        return {row["day"]: row["number"] for row in rows}
 
     def message_ids(self, dialog_id: str) -> list[str]:
         """Return the ids of all messages of a dialog."""

@@ -32,6 +32,13 @@ class Application:
         if not same_text(key, self._settings.auth_key):
             raise ApiError(401, "CB-AuthKey is not this application's authorization key")
 
+    def check_admin_key(self, key: str) -> None:
+        """Refuse a request without the key of the Administration API, or with another one."""
+        if not key:
+            raise ApiError(401, "CB-Administration-API-Key is required")
+        if not same_text(key, self._settings.admin_key):
+            raise ApiError(403, "CB-Administration-API-Key is not that of this application")
+
     def check_request(self, request: Mapping[str, Any]) -> None:
         """Refuse a session request of another application, or with a wrong signature."""
         missing = [name for name in ("application_id", "auth_key") if not request.get(name)]

@@ -17,6 +17,8 @@ from .times import iso_time
 
 __all__ = ["ConversationJson"]
 
+_NOBODY = 0
+"""The id of no user."""
 VIEWED = frozenset((BROADCAST, PUBLIC))
 """The types of dialog whose messages have a number of views in place of receipts."""
 
@@ -69,6 +71,43 @@ class ConversationJson:
             "updated_at": iso_time(row["updated_at"]),
         }
 
+    def administration_dialogs(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Write dialogs for the Administration API, for no user of theirs."""
+        return [self._administration_dialog(row) for row in rows]
+
+    def _administration_dialog(self, row: Row) -> dict[str, Any]:
+        store, extra = self._conversations, json.loads(row["extra"])
+        private, public = row["type"] == PRIVATE, row["type"] == PUBLIC
+        own = {
+            name: extra[name] for name in ("extensions", "permissions", "data") if extra.get(name)
+        }
+        return {
+            "_id": row["id"],
+            "user_id": row["user_id"],
+            "created_at": iso_time(row["created_at"]),
+            "updated_at": iso_time(row["updated_at"]),
+            "type": row["type"],
+            "occupants_ids": [entry["user_id"] for entry in store.occupants(row["id"])],
+            "last_message": row["last_message"],
+            "last_message_date_sent": row["last_message_date_sent"],
+            "last_message_id": row["last_message_id"],
+            "last_message_user_id": row["last_message_user_id"],
+            "last_message_status": self._last_status(row, row["last_message_user_id"]),
+            "name": row["name"],
+            "description": row["description"],
+            "photo": row["photo"],
+            "occupants_count": store.count_occupants(row["id"]) if public else None,
+            "xmpp_room_jid": None if private else self._settings.room_jid(row["id"]),
+            "is_e2ee": None,
+            "admins_ids": store.admins(row["id"]),
+            "is_muted": None,
+            "unread_messages_count": None,
+            "pinned_messages_ids": extra.get("pinned_messages_ids"),
+            "deleted_ids": store.hidden_from(row["id"]),
+            "silent_ids": sorted(store.muted_by(row["id"])),
+            **own,
+        }
+
     def _private_name(self, occupants: Sequence[int], user_id: int) -> str | None:
         # Inferred: the documentation only says that a name given for a private dialog is ignored.
         for other_id in occupants:
@@ -96,6 +135,20 @@ class ConversationJson:
             for dialog_id in {row["dialog_id"] for row in rows}
         }
         return [_message(row, user_id, viewed=viewed[row["dialog_id"]]) for row in rows]
+
+    def administration_messages(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Write messages of all dialogs for the Administration API, for no user of theirs."""
+        viewed = {each: self._is_viewed(each) for each in {row["dialog_id"] for row in rows}}
+        removed = self._conversations.removed_for([row["id"] for row in rows])
+        return [
+            {
+                **_message(row, _NOBODY, viewed=viewed[row["dialog_id"]]),
+                "userExtraData": None,
+                "edited_at": None,
+                **({"deleted_for_ids": removed[row["id"]]} if row["id"] in removed else {}),
+            }
+            for row in rows
+        ]
 
     def _is_viewed(self, dialog_id: str) -> bool:
         dialog = self._conversations.dialog(dialog_id)

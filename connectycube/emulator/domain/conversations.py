@@ -71,6 +71,11 @@ class ChatDelivery(Protocol):
     def show_dialog_change(self, dialog_id: str, user_id: int | None) -> None:
         """Tell the occupants of a dialog's room of a change by a user: roles, occupants, or its deletion."""
 
+    def send_call_signal(
+        self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+    ) -> None:
+        """Deliver a signal of a call."""
+
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
     ) -> None:
@@ -135,6 +140,10 @@ class Conversations:
         }
         self.store.add_dialog(columns, occupants, admins)
         return self.dialog(dialog_id)
+
+    def is_user(self, user_id: int) -> bool:
+        """Whether a user exists."""
+        return self._users.user(user_id) is not None
 
     def check_users(self, user_ids: Sequence[int]) -> None:
         """Refuse users that do not exist."""

@@ -103,17 +103,23 @@ def _required_ids(body: Mapping[str, Any]) -> list[int]:
 
 def update(
     conversations: Conversations,
-    user_id: int,
+    user_id: int | None,
     dialog_id: str,
     body: Mapping[str, Any],
 ) -> None:
-    """Change a dialog as far as the user's role allows; all changes are made, or none."""
-    dialog = conversations.dialog_for(user_id, dialog_id)
+    """Change a dialog as far as the user's role allows; all changes are made, or none.
+
+    ``user_id`` is None for the Administration API, which may change all that the type of the dialog has.
+    """
+    dialog = conversations.dialog(dialog_id)
+    if user_id is not None:
+        dialog = conversations.dialog_for(user_id, dialog_id)
     _check_names(body, _UPDATABLE)
     push, pull = _lists(body, "push_all"), _lists(body, "pull_all")
     if not push and not pull and not any(name in body for name in (*_DESCRIPTIVE, "permissions")):
         raise ApiError(422, "There is nothing to update")
-    _check_rights(conversations, dialog, user_id, body, push, pull)
+    if user_id is not None:
+        _check_rights(conversations, dialog, user_id, body, push, pull)
     extra = json.loads(dialog["extra"])
     _pin(conversations, dialog, extra, push, pull)
     columns = _columns(conversations, body, extra, kind=dialog["type"])

@@ -128,6 +128,10 @@ class Files:
         """Return a link to a file's bytes."""
         return self._bucket.download_url(row["uid"], scheme=scheme)
 
+    def link(self, uid: str, *, scheme: str) -> str:
+        """Return a signed link to a file of another part of the service, which leads to no bytes here."""
+        return self._bucket.download_url(uid, scheme=scheme)
+
     def json(self, row: Row) -> dict[str, Any]:
         """Write a file as the service does."""
         complete = row["completed_at"] is not None

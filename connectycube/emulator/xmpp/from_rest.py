@@ -20,7 +20,7 @@ from .hub import Hub
 from .messages import relay
 from .notifications import notify
 
-__all__ = ["deletion", "edit", "message", "reaction", "system_message"]
+__all__ = ["call_signal", "deletion", "edit", "message", "reaction", "system_message"]
 
 
 def message(hub: Hub, dialog: Row, stored: Row, *, markable: bool) -> None:
@@ -84,7 +84,20 @@ def system_message(
     hub: Hub, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
 ) -> None:
     """Deliver a system message to a user."""
-    values = {**params, "moduleIdentifier": "SystemNotifications"}
+    _send_headline(hub, sender, recipient, message_id, "SystemNotifications", params)
+
+
+def call_signal(
+    hub: Hub, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+) -> None:
+    """Deliver a signal of a call to a user. (Server documentation: Video Chat, Signaling v1.0.)"""
+    _send_headline(hub, sender, recipient, message_id, "WebRTCVideoChat", params)
+
+
+def _send_headline(
+    hub: Hub, sender: int, recipient: int, message_id: str, module: str, params: Mapping[str, Any]
+) -> None:
+    values = {**params, "moduleIdentifier": module}
     written = [_param(name, value) for name, value in values.items()]
     extra = Element("extraParams", ns.CLIENT, None, *(param for param in written if param))
     _send(hub, sender, recipient, "headline", message_id, extra)

@@ -73,6 +73,12 @@ class ChatServer:
         """Tell the occupants of a dialog's room that a user changed the dialog. (ChatDelivery.)"""
         rooms.refresh(self.hub, dialog_id, user_id)
 
+    def send_call_signal(
+        self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
+    ) -> None:
+        """Deliver a signal of a call. (ChatDelivery.)"""
+        from_rest.call_signal(self.hub, sender, recipient, message_id, params)
+
     def send_system_message(
         self, sender: int, recipient: int, message_id: str, params: Mapping[str, Any]
     ) -> None:

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from connectycube.rest._lookups import DialogLookups, MessageLookups, UserLookups
+from connectycube.rest._lookups import (
+    AdminDialogLookups,
+    AdminMessageLookups,
+    DialogLookups,
+    MeetingLookups,
+    MessageLookups,
+    UserLookups,
+)
 from connectycube.rest._query import LIST_OPERATORS, QuerySchema
+from connectycube.rest.admin_dialogs import ADMIN_DIALOGS
+from connectycube.rest.admin_messages import ADMIN_MESSAGES
 from connectycube.rest.dialogs import DIALOGS
+from connectycube.rest.meetings import MEETINGS
 from connectycube.rest.messages import MESSAGES
 from connectycube.rest.users import USERS
 
 
 @pytest.mark.parametrize(
     ("lookups", "schema"),
-    [(DialogLookups, DIALOGS), (MessageLookups, MESSAGES), (UserLookups, USERS)],
-    ids=["dialogs", "messages", "users"],
+    [
+        (DialogLookups, DIALOGS),
+        (MessageLookups, MESSAGES),
+        (UserLookups, USERS),
+        (MeetingLookups, MEETINGS),
+        (AdminDialogLookups, ADMIN_DIALOGS),
+        (AdminMessageLookups, ADMIN_MESSAGES),
+    ],
+    ids=["dialogs", "messages", "users", "meetings", "dialogs of all", "messages of all"],
 )
 def test_a_type_has_each_field_with_each_of_its_operators(
     lookups: type, schema: QuerySchema

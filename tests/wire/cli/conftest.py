@@ -11,7 +11,10 @@ from keyring.backends import fail
 from connectycube import ConnectyCube, cli
 
 PASSWORD = "a password"
-_VARIABLES = ("APP_ID", "AUTH_KEY", "AUTH_SECRET", "API_URL", "CHAT_HOST", "CHAT_PORT", "CA_FILE")
+_VARIABLES = (
+    *("APP_ID", "AUTH_KEY", "AUTH_SECRET", "ADMIN_KEY"),
+    *("API_URL", "CHAT_HOST", "CHAT_PORT", "CA_FILE"),
+)
 
 
 @frozen

@@ -11,6 +11,7 @@ from tests.support.ports import free_port
 from tests.support.scripted_http import ScriptedHttpServer
 
 AUTH_KEY = "the-auth-key-5ec4e7c0de"
+ADMIN_KEY = "the-admin-key-5ec4e7c0de"
 TOKEN = "the-token-5ec4e7c0de"
 SESSION = Session(token=TOKEN, user_id=11)
 
@@ -39,6 +40,7 @@ def config(server):
     return Config(
         app_id=7,
         auth_key=AUTH_KEY,
+        admin_key=ADMIN_KEY,
         api_url=server.url,
         timeouts=Timeouts(rest_connect=5.0, rest_read=5.0),
         retry=RetryPolicy(max_retries=0),

@@ -2,8 +2,10 @@
 
 The pages show this many examples, a request with its answer being one: chat.md 28, users.md 31 (twelve of
 them bare queries), auth.mdx 4, storage.md 9, push_notifications.md 6, address_book.md 3, custom_objects.md
-15. The tables are in ``documentation``, one module for each page (chat.md has two). Beyond that, the pages'
-tables of parameters show values: chat.md 49, users.md 12, storage.md 1, custom_objects.md 13.
+15, meetings.md 6 (one of them a webhook), videochat.md 1; and those of the Administration API: chat.md 3,
+user.md 1, statistics.md 4, meeting.md 3. The tables are in ``documentation``, a module for each page or two
+(chat.md has two). Beyond that, the pages' tables of parameters show values: chat.md 49, users.md 12,
+storage.md 1, custom_objects.md 13.
 """
 
 import json
@@ -30,6 +32,7 @@ from tests.support.damage import JSON, damaged
 from tests.support.inside import api_of
 from tests.support.scripted_http import answer
 from tests.wire.rest.documentation import (
+    ADMIN_KEY,
     APP_ID,
     AUTH_KEY,
     ME,
@@ -37,11 +40,14 @@ from tests.wire.rest.documentation import (
     TOKEN,
     Raw,
     Refused,
+    Table,
     address_book,
+    admin,
     auth,
     chat_dialogs,
     chat_messages,
     custom_objects,
+    meetings,
     parameters,
     push_notifications,
     storage,
@@ -56,6 +62,12 @@ PAGES = {
     "push_notifications.md": (6, [push_notifications]),
     "address_book.md": (3, [address_book]),
     "custom_objects.md": (15, [custom_objects]),
+    "meetings.md": (6, [meetings]),
+    "videochat.md": (1, [Table(meetings.CALLS)]),
+    "admin_api/chat.md": (3, [Table(admin.CHAT)]),
+    "admin_api/user.md": (1, [Table(admin.USER)]),
+    "admin_api/statistics.md": (4, [Table(admin.STATISTICS)]),
+    "admin_api/meeting.md": (3, [Table(admin.MEETINGS)]),
 }
 EXAMPLES = [
     pytest.param(example, id=f"{page}: {example.name}")
@@ -68,6 +80,7 @@ VALUES_OF = {"chat.md": 49, "users.md": 12, "storage.md": 1, "custom_objects.md"
 IN_EXTRA = {
     "User": {"external_user_id", "blob_id", "_id", "address_book_name"},
     "Session": {"ts"},
+    "AdminDialog": {"is_e2ee"},
     "PushEvent": {
         *("date", "period", "occured_count", "end_date", "application_id", "kind", "tag_query"),
     },
@@ -138,7 +151,11 @@ def check(sent, expected):
         expected.path,
         expected.query,
     )
-    credentials = {"cb-token": TOKEN, "cb-authkey": AUTH_KEY}
+    credentials = {
+        "cb-token": TOKEN,
+        "cb-authkey": AUTH_KEY,
+        "cb-administration-api-key": ADMIN_KEY,
+    }
     shown = {name: sent.headers[name] for name in credentials if name in sent.headers}
     asked = (expected.authorization or "").lower()
     assert shown == {name: value for name, value in credentials.items() if name == asked}
@@ -191,6 +208,7 @@ class FromMemory:
 CONFIG = Config(
     app_id=APP_ID,
     auth_key=AUTH_KEY,
+    admin_key=ADMIN_KEY,
     api_url="http://localhost",  # TLS would load the certificates of all authorities
     retry=RetryPolicy(max_retries=0),
 )
@@ -249,6 +267,8 @@ def at(data, path):
 def is_useful(example, data):
     """Tell whether the outer shape is whole: the list or object itself, and what the call is about."""
     whole = example.replies[0]
+    if example.is_strict and data != whole:
+        return False
     for path in ((), *example.needs):
         found, needed = at(data, path), at(whole, path)
         if needed is None:

@@ -251,7 +251,8 @@ class TestNothingDrifts:
     def test_each_verb_of_a_program_is_a_verb_of_the_control_api(self):
         members = {name for name in vars(Emulator) if not name.startswith("_")}
         addresses = {name for name in members if name.endswith(("_url", "_port"))} | {
-            *("app_id", "auth_key", "auth_secret", "domain", "host", "ca_file", "control_token"),
+            *("app_id", "auth_key", "auth_secret", "admin_key", "domain", "host", "ca_file"),
+            "control_token",
         }
         life = {"start", "stop", "config"}
         beside = {"health", "events", "forms", "exports"}
@@ -264,7 +265,8 @@ class TestNothingDrifts:
         options = set(vars(parser.parse_args([])))
         as_text = {name for name, switch in SWITCHES.items() if switch.is_text}
         keywords = set(inspect.signature(Settings).parameters)
-        assert keywords - {"app_id", "auth_key", "auth_secret", "domain"} == set(SWITCHES)
+        application = {"app_id", "auth_key", "auth_secret", "admin_key", "domain"}
+        assert keywords - application == set(SWITCHES)
         assert as_text <= options
         assert set(control("GET", "switches")) == as_text
         assert set(emulator.switches) == set(SWITCHES)

@@ -17,6 +17,7 @@ from connectycube.models._json import EPOCH
 
 APP_ID = 7
 AUTH_KEY = "the-auth-key-5ec4e7c0de"
+ADMIN_KEY = "the-admin-key-5ec4e7c0de"
 TOKEN = "the-token-5ec4e7c0de"
 ME = 4101
 STORAGE = "https://storage.example"
@@ -52,6 +53,14 @@ class Refused:
     messages: tuple
 
 
+@frozen
+class Table:
+    """The examples of a page, where one module has several pages."""
+
+    EXAMPLES: tuple
+    EXEMPT: dict = field(factory=dict)
+
+
 @frozen(kw_only=True)
 class Example:
     """A documented request and its answer.
@@ -59,7 +68,7 @@ class Example:
     ``sends`` and ``answers`` (JSON, None for an empty body, or Raw) are lists where the one call carries
     out the examples that ``also`` names as well. ``shows`` are properties of what is read, which stand for
     keys deeper in it. ``needs`` are the paths of keys without which the answer
-    would be useless.
+    would be useless. ``is_strict``: any odd value makes the answer useless, as what is left out is missed.
     """
 
     name: str
@@ -71,6 +80,7 @@ class Example:
     also: tuple = ()
     shows: dict = field(factory=dict)
     needs: tuple = ()
+    is_strict: bool = False
 
     @property
     def names(self):
