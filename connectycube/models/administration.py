@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping  # noqa: F401  (see below)
+from collections.abc import (
+    Iterable,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    Mapping,
+)
 from datetime import date, datetime
 from typing import Any
 
@@ -10,10 +13,18 @@ from attrs import frozen
 
 from ._json import as_ints, as_time, read, wire
 
-# Some by their names alone: typing.get_type_hints looks here for the types of the fields of the bases.
-from .dialogs import Dialog, DialogRef, DialogType  # noqa: F401
-from .files import File  # noqa: F401
-from .messages import Attachment, Message  # noqa: F401
+# Iterable above and some of these are used by their names alone: typing.get_type_hints looks in this module for
+# the types of the fields of the bases.
+from .dialogs import (
+    Dialog,
+    DialogRef,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    DialogType,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+)
+from .files import File  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from .messages import (
+    Attachment,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    Message,
+)
 
 __all__ = ["AdminDialog", "AdminMessage", "DailyCount"]
 

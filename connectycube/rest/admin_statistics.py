@@ -269,12 +269,15 @@ def _read_days(response: Response) -> tuple[DailyCount, ...]:
     """Return the object of days as counts; a day that cannot be read is an error, as it would be missed."""
     days = []
     for text, value in read_object(response).items():
-        count = as_int(value)
-        try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            count = None
-        if count is None:
+        day, count = _day_of(text), as_int(value)
+        if day is None or count is None:
             raise unexpected(response, "days with their counts were expected")
         days.append(DailyCount(day=day, count=count))
     return tuple(days)
+
+
+def _day_of(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
