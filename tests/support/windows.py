@@ -80,12 +80,12 @@ class _OfWindows(types.ModuleType):
 
     def __init__(self, real: types.ModuleType) -> None:
         super().__init__(real.__name__)
-        self.__dict__["_real"] = real
-        self.__dict__["_other"] = dict(_OTHERWISE.get(real.__name__, {}))
+        object.__setattr__(self, "_real", real)
+        object.__setattr__(self, "_other", _OTHERWISE.get(real.__name__, {}))
 
     def __getattribute__(self, name: str) -> Any:
         get = super().__getattribute__
-        if name == "__dict__" or name == "__class__":
+        if name == "__class__":
             return get(name)
         real, other = get("_real"), get("_other")
         if name in other:
@@ -220,6 +220,11 @@ _simulation = _simulate()  # now: the package's own plugin is imported before an
 def pytest_configure(config: pytest.Config) -> None:
     """End the simulation with the session."""
     config.add_cleanup(_simulation.undo)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the tests of what Windows does not have."""
+    items[:] = [item for item in items if not item.get_closest_marker("posix")]
 
 
 def pytest_report_header() -> str:
