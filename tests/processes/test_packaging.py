@@ -18,6 +18,8 @@ from tests.support.distributions import RUBBISH, Distributions, build, files_of_
 from tests.support.installed import Environment, needed_by
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.time_limit(300)
+
 FOR_DEVELOPERS = {"bench", "docs", "test"}
 """The extras that no module of the package asks for."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import shutil
 import subprocess
 import sys
@@ -36,9 +37,15 @@ def _ignored() -> list[str]:
     return [line.rstrip("/") for line in lines if line]
 
 
-def files_of_the_checkout() -> set[str]:
-    """Return the paths of all files of the project: what .gitignore does not name."""
-    return set(_files(ROOT, ""))
+@functools.cache
+def files_of_the_checkout() -> frozenset[str]:
+    """Return the paths of all files of the project: those that git has, or that .gitignore does not name."""
+    if (ROOT / ".git").exists() and shutil.which("git") is not None:
+        command = ["git", "ls-files", "-z"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return frozenset(name for name in done.stdout.split("\0") if (ROOT / name).is_file())
+    return frozenset(_files(ROOT, ""))
 
 
 def _files(folder: Path, prefix: str) -> Iterator[str]:
