@@ -6,6 +6,10 @@
 #
 #   make test-lowest  the tests near each dependency, with its oldest release that setup.cfg lets in
 #   make test-django  the tests of Django's integration, with each release beside the one in .venv
+#   make test-versions  unit and wire tests and documentation, with each Python that this machine has; says
+#                which ones it has not (VERSIONS="3.12 3.13" chooses)
+#   make windows the tests of what a desktop program uses, as if this were Windows
+#   make dist    the source distribution and the wheel, in dist, and whether an index takes them
 #   make venv    the virtual environment that all share, in .venv
 #   make lint    style and types alone
 #   make docs    the documentation, in docs/_build/html
@@ -31,7 +35,7 @@ PYTEST = .venv/bin/python -m pytest
 # Each worker begins with a share of neighbouring tests, which have fixtures in common, and helps out at the end.
 PARALLEL = $(PYTEST) -n $(WORKERS) --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED))
 
-.PHONY: demo test test-lowest test-django check venv lint docs bench bench-guard soak fuzz properties flood jitter reconnect-table referees clean
+.PHONY: demo test test-lowest test-django test-versions windows dist check venv lint docs bench bench-guard soak fuzz properties flood jitter reconnect-table referees clean
 
 # The environment of the tests will do, if it is there; else one with what the demo needs alone.
 DEMO := $(if $(wildcard .venv/ready),.venv,build/demo)
@@ -45,6 +49,7 @@ test: venv lint
 check:
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-lowest
+	@$(MAKE) --no-print-directory windows
 	@$(MAKE) --no-print-directory bench-guard
 	@.ci/install referees
 	@$(MAKE) --no-print-directory test-django
@@ -81,6 +86,34 @@ test-django: venv
 
 build/django-%/ready: setup.cfg setup.py .ci/install
 	@.ci/install django $*
+
+# Login, wait, durable mode, leases, files, the shell and windows: where systems differ.
+AS_ON_WINDOWS = tests/unit/test_dial.py tests/unit/cli tests/unit/chat/durable \
+	tests/unit/emulator/db tests/unit/emulator/storage tests/unit/contrib/desktop \
+	tests/wire/test_client.py tests/wire/cli tests/wire/chat/test_link.py tests/wire/chat/test_exit.py \
+	tests/wire/chat/test_signals_and_wait.py tests/wire/chat/lease tests/wire/chat/test_durable_gap.py \
+	tests/wire/emulator/api/test_files.py tests/wire/contrib/desktop
+
+windows: venv
+	@$(PARALLEL) -p tests.support.windows --durations=0 --durations-min=30 $(AS_ON_WINDOWS)
+
+test-versions:
+	@versions=$$(.ci/versions $(VERSIONS)) || exit 1; \
+	echo "$$versions" | while read -r version python; do \
+		echo "Python $$version: $$python"; \
+		PYTHON=$$python $(MAKE) --no-print-directory build/python-$$version/ready || exit 1; \
+		build/python-$$version/bin/python -m pytest -n $(WORKERS) --dist worksteal \
+			--durations=0 --durations-min=30 $(or $(TESTS),tests/unit tests/wire tests/docs) </dev/null || exit 1; \
+	done
+
+build/python-%/ready: setup.cfg setup.py .ci/install
+	@.ci/install python $*
+
+# The builder's own files would go on from one build to the next.
+dist: venv
+	@rm -rf dist build/lib build/bdist.* *.egg-info/SOURCES.txt
+	@.venv/bin/python -m build --no-isolation >/dev/null
+	@.venv/bin/python -m twine check --strict dist/*
 
 venv: .venv/ready
 

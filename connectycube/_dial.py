@@ -6,7 +6,6 @@ No step blocks: REST and chat each hand in how they wait, and so keep their dead
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import ssl
 from collections.abc import Callable, Generator
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 from ._network import Network
-from ._os_errors import reason_of
+from ._os_errors import error_of, reason_of
 from ._proxy import Proxy
 from ._proxy_handshake import ProxyFailure, handshake
 from ._secrets import confined
@@ -25,6 +24,9 @@ Address: TypeAlias = "tuple[Any, ...]"
 """The address of a socket, as ``getaddrinfo`` returns it."""
 
 __all__ = ["Address", "Attempt", "DialTimeout", "Wait", "no_address"]
+
+_CONNECTING = (errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS))
+"""What ``connect_ex`` returns for a connection that is being made; the second one is that of Windows."""
 
 
 class Wait(Protocol):
@@ -133,7 +135,7 @@ class Attempt:
     def _connect(self, address: Address) -> None:
         sock = self._sock
         code = socket.socket.connect_ex(sock, address)  # TCP alone, also of an SSLSocket
-        if code == errno.EINPROGRESS:
+        if code in _CONNECTING:
             self._wait(sock, read=False, write=True)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not code and isinstance(sock, ssl.SSLSocket):
@@ -142,7 +144,7 @@ class Attempt:
             code = sock.connect_ex(address)
             code = 0 if code == errno.EISCONN else code
         if code:
-            raise OSError(code, os.strerror(code))
+            raise error_of(code)
 
     def _shake_hands_with(self, proxy: Proxy) -> None:
         steps = handshake(proxy, self._target, self._port)

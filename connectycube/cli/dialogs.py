@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .failure import Failure
-from .printable import one_line
+from .printable import local_time, one_line
 from .shell import Shell, command, group, pass_shell
 
 if TYPE_CHECKING:
@@ -64,14 +64,13 @@ def dialogs(shell: Shell, types: tuple[str, ...], name: str | None, limit: int) 
 
 
 def _row(found: Dialog) -> tuple[object, ...]:
-    at = found.last_message_date_sent
     return (
         found.id,
         _type(found),
         one_line(found.name or "", 40),
         found.unread_messages_count or "",
         one_line(found.last_message or "", 40),
-        f"{at.astimezone():%Y-%m-%d %H:%M}" if at is not None else "",
+        local_time(found.last_message_date_sent, "%Y-%m-%d %H:%M"),
     )
 
 

@@ -41,6 +41,7 @@ _PORTS = (
 )
 _EXTRA = ("aiohttp", "trustme")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_INTERVAL = 0.5  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -245,7 +246,9 @@ def run(arguments: argparse.Namespace) -> int:
             if asked_to_stop.is_set():
                 return 128 + numbers[0]
             if _announce(emulator):
-                asked_to_stop.wait()
+                # On Windows a signal does not interrupt a wait: its handler runs between two of them.
+                while not asked_to_stop.wait(_INTERVAL):
+                    pass
         return 0
 
 
@@ -288,7 +291,7 @@ def _announce(emulator: Emulator) -> bool:
         print("\n".join([*export_lines(emulator), "ready"]), flush=True)
     except BrokenPipeError:
         # The reader has closed the pipe. Without this the interpreter would complain at exit, too.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return False
     return True
 

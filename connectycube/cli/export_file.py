@@ -7,7 +7,6 @@ killed writer left behind that length is cut off.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Generator
@@ -21,6 +20,7 @@ from attrs import define, field, frozen
 from connectycube import Message
 
 from .failure import Failure
+from .file_lock import try_to_lock
 from .formats import Format
 
 __all__ = ["ExportFile"]
@@ -144,10 +144,8 @@ class ExportFile:
         return self._file.write(text.encode("utf-8", "replace"))
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Failure(f"another export writes {self.path}", _TRY_LATER) from None
+        if not try_to_lock(self._file):
+            raise Failure(f"another export writes {self.path}", _TRY_LATER)
 
     def _save(self) -> None:
         """Note how far the file is, after that much is on the disk."""
@@ -163,7 +161,8 @@ class ExportFile:
             "last_id": place.last_id,
         }
         beside = self.note.with_name(f"{self.note.name}.new")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(note, file)
         beside.replace(self.note)
         self._unsaved = 0
@@ -173,7 +172,7 @@ class ExportFile:
     def _known(self) -> dict[str, Any] | None:
         """Return the note of the earlier export; None if there was none."""
         try:
-            known = json.loads(self.note.read_text())
+            known = json.loads(self.note.read_text(encoding="utf-8"))
             found = {key: known[key] for key in self.what}
         except FileNotFoundError:
             return None

@@ -16,7 +16,7 @@ import click
 from connectycube.errors import ConnectyCubeError
 
 from .formats import FORMATS, format_of
-from .printable import printable
+from .printable import local_time, printable
 from .shell import Shell, command, pass_shell
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
             if span is not None:
                 return datetime.now(timezone.utc) - timedelta(**{_UNITS[span[2]]: int(span[1])})
             return datetime.fromisoformat(value).astimezone()
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, OSError):  # the last one on Windows, before 1970
             self.fail(f"{value!r} is no date like 2026-11-30, and no span like 2d or 12h")
 
 
@@ -161,8 +161,7 @@ def _messages(client: ConnectyCube, dialog: str, since: datetime | None) -> Iter
 
 
 def _line(output: Output, people: People, message: Message) -> str:
-    at = message.date_sent
-    when = f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at is not None else "-"
+    when = local_time(message.date_sent, "%Y-%m-%d %H:%M:%S") or "-"
     body = "\n  ".join(printable(line) for line in (message.body or "").splitlines())
     files = "".join(
         f" [{each.type}: {each.name or each.url or each.uid}]" for each in message.attachments

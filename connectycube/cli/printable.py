@@ -1,12 +1,13 @@
-"""Texts of other people, as a terminal may get them."""
+"""Texts and dates of other people, as a terminal may get them."""
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
-__all__ = ["json_line", "one_line", "printable"]
+__all__ = ["json_line", "local_time", "one_line", "printable"]
 
 _JOINERS = "\u200c\u200d"  # emoji, Persian and Indian scripts are written with them
 
@@ -35,3 +36,18 @@ def one_line(text: str, longest: int = 500) -> str:
     """Return a text on one line, cut at so many characters."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def local_time(at: datetime | None, pattern: str) -> str:
+    """Return a date in the time zone of this machine, or as it is if that zone does not reach so far.
+
+    The first and the last day of the calendar may have no local time, and on Windows no date before 1970 has
+    one. None is an empty text.
+    """
+    if at is None:
+        return ""
+    try:
+        at = at.astimezone()
+    except (OSError, OverflowError, ValueError):
+        pass
+    return at.strftime(pattern)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from typing import Any
 
 from attrs import asdict, evolve, fields, frozen
 
+from . import file_lock
 from .failure import Failure
 from .secret_store import FileSecrets, KeyringSecrets, SecretStore
 
@@ -137,8 +137,8 @@ class Profiles:
     def _changed(self) -> Generator[dict[str, Any]]:
         """Yield the data of the file, and write it: one process at a time, and wholly or not at all."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with (self.folder / "lock").open("ab") as lock:
+            file_lock.lock(lock)
             data = self._read()
             yield data
             beside = self.path.with_suffix(".new")

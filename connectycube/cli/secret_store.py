@@ -28,6 +28,7 @@ __all__ = [
     "new_store",
 ]
 
+_HAS_MODES = hasattr(os, "fchmod")  # whether a file's mode says who may read it
 _SERVICE = "connectycube"
 _SECONDS = 30.0
 """For an answer of the keyring, which may ask the user for a password."""
@@ -138,7 +139,10 @@ def _words(error: Exception) -> str:
 
 
 class FileSecrets:
-    """A file for each profile that its owner alone may read (mode 0600)."""
+    """A file for each profile that its owner alone may read: mode 0600.
+
+    Windows has no such modes. There the folder decides, and that of the user's own settings is theirs alone.
+    """
 
     kind = "file"
 
@@ -150,7 +154,7 @@ class FileSecrets:
         path = self._path(name)
         try:
             with path.open(encoding="utf-8") as file:
-                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                if _HAS_MODES and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                     raise SecretStoreError(f"others may read {path}: run 'chmod 600 {path}'")
                 return Secrets.from_json(file.read())
         except FileNotFoundError:
@@ -161,9 +165,10 @@ class FileSecrets:
         path = self._path(name)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = path.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
+            if _HAS_MODES:
+                os.fchmod(file.fileno(), 0o600)
             file.write(secrets.to_json())
             file.flush()
             os.fsync(file.fileno())

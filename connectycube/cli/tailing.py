@@ -29,7 +29,7 @@ from connectycube.contrib.common.tailing import check_dialog, show_events
 
 from .output import Output
 from .people import People
-from .printable import printable
+from .printable import local_time, printable
 from .shell import Shell
 
 __all__ = ["Tail"]
@@ -128,7 +128,13 @@ class _End:
 
     @contextmanager
     def watched(self) -> Generator[None]:
-        """Watch for the end of the reader: without an event, no write would show it."""
+        """Watch for the end of the reader: without an event, no write would show it.
+
+        Windows cannot tell of it, so there the next write shows it.
+        """
+        if not hasattr(select, "poll"):
+            yield
+            return
         waking, waker = os.pipe()
         thread = threading.Thread(
             target=self._watch, args=(waking,), name="output-watch", daemon=True
@@ -178,7 +184,7 @@ class _Show:
         if not isinstance(event, Message):
             return f"{name} {self._fields(event)}"
         styled = self.output.styled
-        at = event.date_sent.astimezone().strftime("%H:%M:%S") if event.date_sent else "--:--:--"
+        at = local_time(event.date_sent, "%H:%M:%S") or "--:--:--"
         body = "\n  ".join(printable(line) for line in (event.body or "").splitlines())
         files = "".join(
             f" [{each.type}: {each.name or each.url or each.uid}]" for each in event.attachments

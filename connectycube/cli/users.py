@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .printable import local_time
 from .prompts import new_password
 from .shell import Shell, group, pass_shell
 
@@ -133,9 +134,7 @@ def _table(shell: Shell, found: Iterable[User]) -> None:
                 each.login,
                 each.full_name,
                 each.email,
-                f"{each.last_request_at.astimezone():%Y-%m-%d %H:%M}"
-                if each.last_request_at
-                else "",
+                local_time(each.last_request_at, "%Y-%m-%d %H:%M"),
             ),
         )
         for each in found

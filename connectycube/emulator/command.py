@@ -24,8 +24,11 @@ _FORWARDED = (
     "SIGTERM",
     "SIGHUP",
     "SIGQUIT",
-)  # by name: Windows lacks some, and imports this
-_IS_POSIX = os.name == "posix"
+    "SIGTSTP",
+    "SIGBREAK",
+)  # as far as there are
+_STOP = getattr(signal, "SIGTSTP", None)
+_HAS_GROUPS = hasattr(os, "killpg")
 _GRACE = 5.0
 """Seconds that processes which the command has left may take to end after SIGTERM."""
 _MADE_HERE = "# Variables of an emulator. The command that wrote this file removes it at its end."
@@ -64,6 +67,9 @@ def run_command(
     SIGHUP and SIGQUIT go to its process group and do not end this process. When the command has ended, the
     processes that it left in its group get SIGTERM and, 5 seconds later, SIGKILL.
 
+    Windows has no such groups and signals. There the console gives Ctrl-C to both processes, this one waits
+    for the end of the command, and processes that the command has left go on.
+
     Args:
         command: The program and its arguments.
         emulator: An emulator that has not been started.
@@ -80,11 +86,8 @@ def run_command(
         CommandNotRunError: The command does not exist or is no program.
         ArgumentValueError: ``env_file`` cannot be written, or is a file that another program has written.
         ValueError: This is not the main thread, where alone Python handles signals.
-        OSError: The emulator cannot start, for example because a port is in use; or this is Windows, which
-            has neither these signals nor process groups.
+        OSError: The emulator cannot start, for example because a port is in use.
     """
-    if not _IS_POSIX:
-        raise OSError("a command can be run beside an emulator on Linux and macOS only")
     with kept_env_file(env_file) as write, _forwarding_signals() as signals, emulator:
         if prepare is not None:
             prepare()
@@ -96,7 +99,7 @@ def run_command(
 
 def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> int:
     try:
-        process = subprocess.Popen(command, env=environ, start_new_session=True)
+        process = subprocess.Popen(command, env=environ, start_new_session=_HAS_GROUPS)
     except OSError as error:
         raise CommandNotRunError(command[0], error) from None
     try:
@@ -104,7 +107,7 @@ def _run(command: Sequence[str], environ: dict[str, str], signals: _Signals) -> 
         code = _wait(process)
     finally:
         signals.keep()
-        _end_group(process.pid)
+        _end(process)
     return code if code >= 0 else 128 - code
 
 
@@ -126,7 +129,7 @@ class _Signals:
     @property
     def first(self) -> int | None:
         """The first signal to end that waits."""
-        return next((number for number in self._waiting if number != signal.SIGTSTP), None)
+        return next((number for number in self._waiting if number != _STOP), None)
 
     def forward_to(self, group: int) -> None:
         """Forward signals to this group, beginning with those that wait."""
@@ -142,7 +145,7 @@ class _Signals:
         """Forward a signal; it is the handler of them all."""
         if self._group is None:
             self._waiting.append(number)
-        elif number == signal.SIGTSTP:  # Ctrl-Z: the terminal tells this process alone
+        elif number == _STOP:  # Ctrl-Z: the terminal tells this process alone
             _send(self._group, signal.SIGSTOP)
             os.kill(
                 os.getpid(), signal.SIGSTOP
@@ -153,16 +156,17 @@ class _Signals:
 
 
 def _send(group: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
-        os.killpg(group, number)
+    if _HAS_GROUPS:
+        with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
+            os.killpg(group, number)
 
 
 @contextmanager
 def _forwarding_signals() -> Generator[_Signals]:
     """Handle the signals that end or stop a program, but for a SIGHUP that ``nohup`` has switched off."""
     signals = _Signals()
-    numbers = [*(getattr(signal, name) for name in _FORWARDED), signal.SIGTSTP]
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    numbers = [getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         numbers.remove(signal.SIGHUP)
     before = {number: signal.signal(number, signals.forward) for number in numbers}
     try:
@@ -170,6 +174,15 @@ def _forwarding_signals() -> Generator[_Signals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command, if it runs, and the processes that it has left in its group."""
+    if _HAS_GROUPS:
+        _end_group(process.pid)
+    else:
+        process.kill()  # which does nothing after its end
+        process.wait()
 
 
 def _end_group(group: int) -> None:

@@ -364,6 +364,10 @@ def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, se
 # --- examples that are programs -----------------------------------------------------------------
 
 
+_SAID = re.compile(r"alice is online; Ctrl-C ends the bot|user \d+ wrote 'ping'")
+"""What bots of the pages print about what they do."""
+
+
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
 @blocks("bot")
 def test_a_bot_of_the_pages_answers(block, ending, bob, service, environment, tmp_path):
@@ -386,7 +390,8 @@ def test_a_bot_of_the_pages_answers(block, ending, bob, service, environment, tm
             wait_until(lambda: handles_signals(bot))
             bot.send_signal(ending)
             output = bot.communicate(timeout=TIMEOUT)[0].decode()
-            assert (bot.returncode, output) == (0, "")
+            assert bot.returncode == 0, output
+            assert [line for line in output.splitlines() if not _SAID.fullmatch(line)] == []
             assert bot_session(service, bob.id) is None, "it logged out"
         finally:
             bot.kill()
@@ -581,7 +586,8 @@ def test_the_readmes_bot_is_a_bot():
     first = next(block for block in BLOCKS if block.page.name == "README.md")
     assert first.kind == "bot"
     assert len(first.code.split("\n\n")[0].splitlines()) == 1, "the import alone"
-    assert len([line for line in first.code.splitlines() if line]) <= 10, "ten lines"
+    assert len([line for line in first.code.splitlines() if line]) <= 12, "a dozen lines"
+    assert "print(" in first.code, "it says what it does"
 
 
 # --- tables -------------------------------------------------------------------------------------

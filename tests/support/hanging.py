@@ -17,6 +17,7 @@ import pytest
 
 SECONDS = 60.0
 _SECONDS_UNTIL_EXIT = 30.0
+_HAS_ALARMS = hasattr(signal, "SIGALRM")  # Windows has none: there the process ends, stacks printed
 
 _stderr = pytest.StashKey[Any]()
 
@@ -48,12 +49,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         faulthandler.dump_traceback(file=stderr, all_threads=True)
         pytest.fail(f"not done within {seconds} s; the stacks are on stderr")
 
-    previous = signal.signal(signal.SIGALRM, abort)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    if _HAS_ALARMS:
+        previous = signal.signal(signal.SIGALRM, abort)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
     faulthandler.dump_traceback_later(seconds + _SECONDS_UNTIL_EXIT, exit=True, file=stderr)
     try:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        if _HAS_ALARMS:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)

@@ -6,14 +6,14 @@ A shell lets its background jobs ignore SIGINT and SIGQUIT, ``nohup`` SIGHUP, an
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
-_HANDLERS = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGQUIT: signal.SIG_DFL,
-    signal.SIGHUP: signal.SIG_DFL,
-}
+_HANDLERS: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+for _name in ("SIGQUIT", "SIGHUP"):
+    if hasattr(signal, _name):
+        _HANDLERS[getattr(signal, _name)] = signal.SIG_DFL
 
 
 def pytest_configure(config: pytest.Config) -> None:

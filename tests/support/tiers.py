@@ -50,7 +50,8 @@ def _within_its_tier(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Guard what opens sockets and starts processes for the whole session."""
+    """Guard what opens sockets and starts processes for the whole session; register the marker."""
+    config.addinivalue_line("markers", "posix: needs what Windows does not have")
     guard = pytest.MonkeyPatch()
     config.add_cleanup(guard.undo)
     for owner, name, kind in (
@@ -58,7 +59,17 @@ def pytest_configure(config: pytest.Config) -> None:
         (subprocess.Popen, "__init__", "process"),
         (os, "fork", "process"),
     ):
-        guard.setattr(owner, name, _guarded(getattr(owner, name), kind))
+        if hasattr(owner, name):
+            guard.setattr(owner, name, _guarded(getattr(owner, name), kind))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on Windows what needs more than it has."""
+    if os.name == "nt":
+        skip = pytest.mark.skip(reason="needs what Windows does not have")
+        for item in items:
+            if item.get_closest_marker("posix"):
+                item.add_marker(skip)
 
 
 def _guarded(original: Callable[..., Any], kind: str) -> Callable[..., Any]:

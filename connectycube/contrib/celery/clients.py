@@ -51,4 +51,5 @@ def _logged_in() -> ConnectyCube:
     return made
 
 
-os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))

@@ -46,9 +46,18 @@ class ObjectFiles:
         return file
 
     def delete(self, name: str) -> None:
-        """Delete a file, if it is there."""
-        with contextlib.suppress(FileNotFoundError):
+        """Delete a file, if it is there.
+
+        Windows deletes no file that is being read. It is out of the database then, and the next start deletes
+        it.
+        """
+        try:
             os.unlink(self._path(name))
+        except FileNotFoundError:
+            pass
+        except PermissionError:
+            if os.name != "nt":
+                raise
 
     def keep_only(self, names: Collection[str]) -> None:
         """Delete the files of this module, except those with these names."""

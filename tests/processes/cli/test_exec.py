@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from connectycube import cli
 from connectycube.emulator import Emulator, command, run_command
 from tests.processes.cli.test_emulator import COMMAND, Process
 from tests.support.waiting import TIMEOUT, wait_until
@@ -311,13 +310,6 @@ def test_what_is_wrong_is_one_sentence_and_a_status(words, status, said, tmp_pat
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == (2 if status == 2 else 1)
-
-
-def test_without_process_groups_nothing_is_started(monkeypatch, capfd):
-    monkeypatch.setattr(command, "_IS_POSIX", False)
-    assert cli.main(["exec", "--", "echo", "it runs"]) == 1
-    words = "a command can be run beside an emulator on Linux and macOS only"
-    assert capfd.readouterr() == ("", f"connectycube exec: {words}\n")
 
 
 def test_a_missing_extra_is_named_and_the_command_is_not_run(tmp_path):

@@ -49,6 +49,7 @@ def test_the_file_is_its_owners_alone_whatever_the_umask(tmp_path):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.posix
 def test_a_file_that_others_may_read_is_refused(tmp_path):
     store = FileSecrets(tmp_path)
     store.save("work", SECRETS)

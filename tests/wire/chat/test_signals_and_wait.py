@@ -291,8 +291,15 @@ def test_a_waiter_learns_of_an_end_even_if_a_login_follows_at_once(emulator):
         ([0], ArgumentValueError, "signals holds 0"),
         ([-1], ArgumentValueError, "signals holds -1"),
         ([10_000], ArgumentValueError, "signals holds 10000"),
-        ([signal.SIGTERM, signal.SIGKILL], ArgumentValueError, "which no program can handle"),
-        ([signal.SIGSTOP], ArgumentValueError, "which no program can handle"),
+        *(
+            pytest.param(
+                numbers,
+                ArgumentValueError,
+                "which no program can handle",
+                marks=pytest.mark.posix,
+            )
+            for numbers in ([signal.SIGTERM, signal.SIGKILL], [signal.SIGSTOP])
+        ),
     ],
 )
 def test_what_is_no_signal_or_cannot_be_handled_is_refused(alice, signals, error, words):

@@ -66,6 +66,7 @@ def test_what_is_in_no_row_is_deleted_but_nothing_foreign(files, folder):
     assert sorted(os.listdir(folder)) == sorted([*foreign, kept, NAME, f"object-{'3d' * 16}"])
 
 
+@pytest.mark.posix
 def test_a_link_is_not_followed(files, folder, tmp_path):
     folder.mkdir()
     (tmp_path / "secret").write_text("work")
@@ -92,6 +93,7 @@ def test_a_folder_that_became_a_link_is_not_used(files, folder, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.posix
 def test_a_named_pipe_does_not_hold_up_a_reader(files, folder):
     folder.mkdir()
     os.mkfifo(folder / NAME)
