@@ -133,6 +133,7 @@ lint: venv
 
 docs: venv
 	@.venv/bin/python docs/generate.py
+	@.venv/bin/python docs/diagrams.py
 	@.venv/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 

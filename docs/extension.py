@@ -1,0 +1,168 @@
+"""What this documentation adds to Sphinx: the reference, links from code to it, and tables for telephones."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import entries
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.matching import patfilter
+from sphinx.writers.html5 import HTML5Translator
+
+_MADE = re.compile(r"^```\{(signals|commands)\}\n```$", re.MULTILINE)
+_TREE = re.compile(r"(:glob:\n(?::.*\n)*\n)((?:.+\n)+?)(?=```)")
+"""A table of contents with patterns, some of which may have no page yet."""
+
+VARIABLES = {
+    "cube": "connectycube.ConnectyCube",
+    "chat": "connectycube.Chat",
+    "cube.chat": "connectycube.Chat",
+    "bot.chat": "connectycube.Chat",
+    "fleet": "connectycube.Fleet",
+    "handle": "connectycube.SendHandle",
+    "emulator": "connectycube.emulator.Emulator",
+    "cube.sessions": "connectycube.rest.sessions.Sessions",
+    "cube.users": "connectycube.rest.Users",
+    "cube.dialogs": "connectycube.rest.Dialogs",
+    "cube.messages": "connectycube.rest.Messages",
+    "cube.files": "connectycube.rest.Files",
+    "cube.push": "connectycube.rest.Push",
+    "cube.address_book": "connectycube.rest.AddressBook",
+    "cube.custom_objects": "connectycube.rest.CustomObjects",
+    "chat.contacts": "connectycube.chat.contacts.Contacts",
+    "chat.privacy": "connectycube.chat.privacy.Privacy",
+}
+"""What the names of variables are in all pages: ``cube.messages.list(…)`` is a method of Messages."""
+
+
+def expand(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put the entries where a page of the reference lists their names; leave out pages that nobody wrote."""
+    if page == "index":
+        pages = app.env.found_docs
+        source[0] = _TREE.sub(
+            lambda found: (
+                found[1]
+                + "".join(
+                    each for each in found[2].splitlines(True) if patfilter(pages, each.strip())
+                )
+            ),
+            source[0],
+        )
+    if page.startswith("reference/"):
+        _note_sources(app)
+        text = entries.BLOCK.sub(
+            lambda found: _restructured(entries.block(found["module"], found["names"])),
+            source[0],
+        )
+        source[0] = _MADE.sub(lambda found: _restructured(getattr(entries, found[1])()), text)
+
+
+def _note_sources(app: Sphinx) -> None:
+    """Have the page built again when the docstrings change, or how they are written."""
+    for name, module in list(sys.modules.items()):
+        if (
+            name.partition(".")[0] in ("connectycube", "entries", "docstrings", "extension")
+            and module.__file__
+        ):
+            app.env.note_dependency(module.__file__)
+
+
+def _restructured(text: str) -> str:
+    return f"`````{{eval-rst}}\n{text}\n`````"
+
+
+# --- links from code --------------------------------------------------------------------------------
+
+
+def target_of(code: str) -> str:
+    """Return the full name that inline code means, if it is one of the reference: ``chat.login(…)``."""
+    name = code.partition("(")[0].strip().removeprefix("await ")
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
+        return ""
+    owner, _, member = name.rpartition(".")
+    if owner in VARIABLES:
+        return f"{VARIABLES[owner]}.{member}"
+    first, _, rest = name.partition(".")
+    known = entries.known()
+    return ".".join(filter(None, (known.get(first, first), rest)))
+
+
+class CodeLinks(SphinxPostTransform):
+    """Makes inline code that names an entry of the reference a link to it; a code host shows it as code."""
+
+    default_priority = 5
+
+    def run(self, **kwargs: Any) -> None:
+        """Replace the code of one page."""
+        objects = self.env.domains["py"].data["objects"]
+        signals = {name.rpartition(".")[2]: name for name in objects if _is_signal(objects, name)}
+        for code in list(self.document.findall(nodes.literal)):
+            parents = (nodes.reference, nodes.title, addnodes.pending_xref, addnodes.desc_signature)
+            if any(isinstance(each, parents) for each in _above(code)):
+                continue
+            name = target_of(code.astext())
+            name = name if name in objects else signals.get(name.partition(".")[0], "")
+            if name:
+                code.replace_self(self._link(code, name, objects[name]))
+
+    def _link(self, code: nodes.literal, name: str, entry: Any) -> nodes.Node:
+        builder = self.app.builder
+        link = nodes.reference("", "", code.deepcopy(), internal=True, reftitle=name)
+        uri = builder.get_relative_uri(self.env.docname, entry.docname)
+        link["refuri"] = f"{uri}#{entry.node_id}"
+        return link
+
+
+def _is_signal(objects: Any, name: str) -> bool:
+    return objects[name].objtype == "attribute" and name.startswith("connectycube.Chat.")
+
+
+def _above(node: nodes.Node) -> list[nodes.Node]:
+    found = []
+    while node.parent is not None:
+        node = node.parent
+        found.append(node)
+    return found
+
+
+# --- tables that are lists on a telephone -----------------------------------------------------------
+
+
+class Translator(HTML5Translator):
+    """Writes the head of its column into each cell, for the style sheet."""
+
+    def starttag(
+        self, node: Any, tagname: str, suffix: str = "\n", empty: bool = False, **attributes: Any
+    ) -> str:
+        """Return an opening tag."""
+        if tagname == "td" and node.get("head"):
+            attributes["data-head"] = node["head"]
+        return super().starttag(node, tagname, suffix, empty, **attributes)
+
+
+def name_columns(app: Sphinx, document: nodes.document, page: str) -> None:
+    """Note in each cell of a table what stands at the head of its column."""
+    for table in document.findall(nodes.tgroup):
+        heads = [
+            cell.astext()
+            for head in table.findall(nodes.thead)
+            for cell in head.findall(nodes.entry)
+        ]
+        for body in table.findall(nodes.tbody):
+            for row in body.findall(nodes.row):
+                for head, cell in zip(heads, row.findall(nodes.entry), strict=False):
+                    cell["head"] = head
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect all of it."""
+    app.connect("source-read", expand)
+    app.connect("doctree-resolved", name_columns)
+    app.add_post_transform(CodeLinks)
+    app.set_translator("html", Translator)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
