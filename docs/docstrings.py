@@ -145,6 +145,9 @@ def example(doc: Docstring) -> Iterator[str]:
         return
     yield ".. rubric:: Example"
     yield ""
+    if lines[0].startswith(">>>"):
+        yield from (".. code-block:: pycon", "", *indent(lines))
+        return
     if any(line.rstrip().endswith("::") or line.startswith(".. ") for line in lines):
         yield from lines  # prose with a block of code
         return

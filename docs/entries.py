@@ -206,7 +206,8 @@ def _fields(cls: type[Any], described: Mapping[str, list[str]]) -> Iterator[tupl
                 texts[name] = text
                 kinds[name] = analyzer.annotations.get((owner, name), "")
     texts.update(described)
-    values: dict[str, str] = {}
+    values = {name: repr(value) for name, value in vars(cls).items() if name.isupper()}
+    texts.update({name: texts.get(name, []) for name in values})
     order = dict.fromkeys(texts)
     if attrs.has(cls):
         entries = [each for each in attrs.fields(cls) if not each.name.startswith("_")]
@@ -413,32 +414,32 @@ def signals() -> str:
 # --- the command line -------------------------------------------------------------------------------
 
 
-def commands() -> str:
-    """Return the commands: each with what it does, its arguments and its options."""
+def commands() -> dict[str, str]:
+    """Return, for each command, what it does, its arguments and its options."""
     from connectycube.cli.commands import COMMANDS
 
-    lines = []
-    for name, row in COMMANDS.items():
-        command = _plain(name) if not row.place else _of_click(name)
-        lines += [f".. rubric:: connectycube {name}", "", *command, ""]
-    return "\n".join(lines)
+    return {
+        name: "\n".join(_of_click(name) if row.place else _plain(name))
+        for name, row in COMMANDS.items()
+    }
 
 
 def _option(name: str, words: str, text: str) -> list[str]:
     return [f".. option:: {words}", "", *indent([text]), ""]
 
 
-def _help(text: str) -> Iterator[str]:
-    """Yield what a command says of itself: its prose, and what is indented as it is."""
-    for part in re.split(r"\n\s*\n", inspect.cleandoc(text.replace("\b\n", ""))):
-        prose, _, shown = part.partition(":\n ")
-        if not shown and not part.startswith(" "):
-            yield from (re.sub("`+", "``", part).splitlines())
+def help_text(text: str) -> Iterator[str]:
+    """Yield what a command says of itself: its prose, and as it stands what has lines that are indented."""
+    for part in re.split(r"\n\s*\n", inspect.cleandoc(re.sub(r"[ \t]*\x08\n", "", text))):
+        first, *rest = part.splitlines() or [""]
+        if not re.search("^ ", part, re.MULTILINE):
+            yield from re.sub("`+", "``", part).splitlines()
         else:
-            if shown:
-                yield from (f"{prose}:", "")
-            lines = inspect.cleandoc("\n" + (f" {shown}" if shown else part)).splitlines()
-            yield from (".. code-block:: text", "", *indent(lines))
+            if first.endswith(":"):
+                yield from (first, "")
+                first, *rest = rest
+            shown = inspect.cleandoc("\n" + "\n".join([first, *rest])).splitlines()
+            yield from (".. code-block:: text", "", *indent(shown))
         yield ""
 
 
@@ -459,7 +460,7 @@ def _click_command(command: Any, path: str, parent: Any) -> Iterator[str]:
     context = click.Context(command, parent=parent, info_name=path.rpartition(" ")[2])
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield from (f".. program:: {path}", "", ".. code-block:: text", "", f"   {usage}", "")
-    yield from _help(command.help or "")
+    yield from help_text(command.help or "")
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and record[1] and "--help" not in record[0]:
@@ -477,7 +478,7 @@ def _plain(name: str) -> list[str]:
     path = f"connectycube {name}"
     usage = " ".join(parser.format_usage().split()).removeprefix("usage: ")
     lines = [f".. program:: {path}", "", ".. code-block:: text", "", f"   {usage}", ""]
-    lines += _help(parser.description or "")
+    lines += help_text(parser.description or "")
     for action in parser._actions:
         if action.help is argparse.SUPPRESS or isinstance(action, argparse._HelpAction):
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Any
 
 import entries
@@ -14,7 +13,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.matching import patfilter
 from sphinx.writers.html5 import HTML5Translator
 
-_MADE = re.compile(r"^```\{(signals|commands)\}\n```$", re.MULTILINE)
+_SIGNALS = "```{signals}\n```"
+_COMMANDS = "```{commands}\n```"
 _TREE = re.compile(r"(:glob:\n(?::.*\n)*\n)((?:.+\n)+?)(?=```)")
 """A table of contents with patterns, some of which may have no page yet."""
 
@@ -54,22 +54,20 @@ def expand(app: Sphinx, page: str, source: list[str]) -> None:
             source[0],
         )
     if page.startswith("reference/"):
-        _note_sources(app)
         text = entries.BLOCK.sub(
             lambda found: _restructured(entries.block(found["module"], found["names"])),
             source[0],
         )
-        source[0] = _MADE.sub(lambda found: _restructured(getattr(entries, found[1])()), text)
+        text = (
+            text.replace(_SIGNALS, _restructured(entries.signals())) if _SIGNALS in text else text
+        )
+        source[0] = text.replace(_COMMANDS, _commands()) if _COMMANDS in text else text
 
 
-def _note_sources(app: Sphinx) -> None:
-    """Have the page built again when the docstrings change, or how they are written."""
-    for name, module in list(sys.modules.items()):
-        if (
-            name.partition(".")[0] in ("connectycube", "entries", "docstrings", "extension")
-            and module.__file__
-        ):
-            app.env.note_dependency(module.__file__)
+def _commands() -> str:
+    return "\n\n".join(
+        f"## {name}\n\n{_restructured(text)}" for name, text in entries.commands().items()
+    )
 
 
 def _restructured(text: str) -> str:
@@ -145,18 +143,26 @@ class Translator(HTML5Translator):
         return super().starttag(node, tagname, suffix, empty, **attributes)
 
 
+_LONG, _MANY = 24, 7
+
+
 def name_columns(app: Sphinx, document: nodes.document, page: str) -> None:
-    """Note in each cell of a table what stands at the head of its column."""
-    for table in document.findall(nodes.tgroup):
+    """Note in each cell what stands at the head of its column; mark tables and code that need room."""
+    for table in document.findall(nodes.table):
         heads = [
             cell.astext()
             for head in table.findall(nodes.thead)
             for cell in head.findall(nodes.entry)
         ]
+        if len(heads) >= _MANY:
+            table["classes"].append("many")
         for body in table.findall(nodes.tbody):
             for row in body.findall(nodes.row):
                 for head, cell in zip(heads, row.findall(nodes.entry), strict=False):
                     cell["head"] = head
+        for code in table.findall(nodes.literal):
+            if max(map(len, code.astext().split()), default=0) > _LONG:
+                code["classes"].append("long")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

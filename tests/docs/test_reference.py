@@ -25,7 +25,7 @@ MODULES = (
     *(
         f"connectycube.contrib.{name}"
         for name in (
-            *("celery", "desktop", "django", "django.testing", "flask"),
+            *("celery", "desktop", "django", "django.backends", "django.testing", "flask"),
             *("opentelemetry", "relay", "sentry"),
         )
     ),
@@ -70,6 +70,12 @@ def public_names(module: str) -> set[str]:
 def test_every_public_name_has_one_entry(entries, module):
     listed = {name for name, home in entries.listed().items() if home == module}
     assert listed == public_names(module) - ELSEWHERE.get(module, set())
+
+
+@pytest.mark.parametrize("part", ["chat", "models", "rest"])
+def test_the_names_of_a_part_have_entries_too(entries, part):
+    types_alone = {"History"}  # the two functions that a Chat without a client is given
+    assert public_names(f"connectycube.{part}") - types_alone <= entries.listed().keys()
 
 
 def test_every_resource_of_a_client_has_an_entry(entries):
@@ -159,10 +165,12 @@ def test_each_signal_is_an_attribute_with_its_event_and_text(entries):
 def test_each_command_has_its_options(entries):
     from connectycube.cli.commands import COMMANDS
 
-    text = entries.commands()
-    for name in COMMANDS:
-        assert f".. program:: connectycube {name}\n" in text
-    assert ".. option:: --storage-https-port N" in text
+    found = entries.commands()
+    assert list(found) == list(COMMANDS)
+    for name, text in found.items():
+        assert text.startswith(f".. program:: connectycube {name}\n")
+    assert ".. option:: --storage-https-port N" in found["emulator"]
+    assert ".. option:: --password-stdin" in found["login"]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +182,16 @@ def test_an_example_is_a_block_of_code_with_a_title(docstrings, text):
     assert lines[0] == ".. rubric:: Example"
     assert any("::" in line for line in lines[1:])
     assert re.fullmatch(r" +x = 1", lines[-1])
+
+
+def test_an_example_with_a_prompt_is_a_session(docstrings):
+    lines = list(docstrings.example(docstrings.read("Do it.\n\nExample:\n    >>> 1 + 1\n    2\n")))
+    assert lines[2:] == [".. code-block:: pycon", "", "   >>> 1 + 1", "   2"]
+
+
+def test_a_constant_of_a_class_has_its_value(entries):
+    text = text_of(entries, "connectycube", "AttachmentType")
+    assert ".. py:attribute:: IMAGE\n      :value: 'image'\n" in text
 
 
 def test_a_docstring_is_read_in_its_parts(docstrings):
