@@ -57,6 +57,7 @@ python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # the usual one underlines the names of modules
 html_title = f"connectycube {version}"
 html_copy_source = False
 html_show_copyright = False

@@ -204,10 +204,15 @@ def _fields(cls: type[Any], described: Mapping[str, list[str]]) -> Iterator[tupl
         for (owner, name), text in analyzer.attr_docs.items():
             if owner == source.__qualname__ and not name.startswith("_"):
                 texts[name] = text
-                kinds[name] = analyzer.annotations.get((owner, name), "")
+        kinds.update(
+            (name, kind)
+            for (owner, name), kind in analyzer.annotations.items()
+            if owner == source.__qualname__
+        )
     texts.update(described)
     values = {name: repr(value) for name, value in vars(cls).items() if name.isupper()}
-    texts.update({name: texts.get(name, []) for name in values})
+    slots = [name for name in vars(cls).get("__slots__", ()) if not name.startswith("_")]
+    texts.update({name: texts.get(name, []) for name in (*values, *slots)})
     order = dict.fromkeys(texts)
     if attrs.has(cls):
         entries = [each for each in attrs.fields(cls) if not each.name.startswith("_")]
@@ -234,12 +239,27 @@ def _is_member(cls: type[Any], name: str) -> bool:
     return isinstance(value, (property, functools.cached_property)) or inspect.isroutine(value)
 
 
-def _enum_members(cls: type[enum.Enum]) -> Iterator[tuple[str, list[str]]]:
+def _meanings() -> dict[enum.Enum, str]:
+    """Return the texts of members that have none in the source."""
     from generate import MEANINGS
 
+    from connectycube import DialogType
+
+    return {
+        **MEANINGS,
+        DialogType.BROADCAST: "For reading; ordinary users cannot write. It is made in the admin panel.",
+        DialogType.GROUP: "Several users, whom the owner and the admins add.",
+        DialogType.PRIVATE: "Two users.",
+        DialogType.PUBLIC: "Any user of the application can subscribe to it.",
+        DialogType.MEETING: "The chat of a meeting, which newer SDKs make.",
+    }
+
+
+def _enum_members(cls: type[enum.Enum]) -> Iterator[tuple[str, list[str]]]:
+    meanings = _meanings()
     texts = _analyzer(cls.__module__).attr_docs
     for member in cls:
-        text = texts.get((cls.__qualname__, member.name)) or [MEANINGS.get(member, "")]  # type: ignore[call-overload]
+        text = texts.get((cls.__qualname__, member.name)) or [meanings.get(member, "")]  # type: ignore[call-overload]
         yield (
             member.name,
             _attribute(

@@ -39,6 +39,13 @@ VARIABLES = {
 }
 """What the names of variables are in all pages: ``cube.messages.list(…)`` is a method of Messages."""
 
+_FLASK = {"cube": "connectycube.contrib.flask.FlaskCube"}
+OF_PAGES = {"flask": _FLASK, "examples/flask_live/index": _FLASK}
+"""What they are on one page alone."""
+
+_SIGNALS_OF = ("connectycube.Chat.", "connectycube.Fleet.")
+_INHERITED = "connectycube.chat.chat_signals.ChatSignals."
+
 
 def expand(app: Sphinx, page: str, source: list[str]) -> None:
     """Put the entries where a page of the reference lists their names; leave out pages that nobody wrote."""
@@ -77,14 +84,16 @@ def _restructured(text: str) -> str:
 # --- links from code --------------------------------------------------------------------------------
 
 
-def target_of(code: str) -> str:
-    """Return the full name that inline code means, if it is one of the reference: ``chat.login(…)``."""
+def target_of(code: str, page: str = "") -> str:
+    """Return the full name that inline code on a page means, as far as it has the form of one."""
     name = code.partition("(")[0].strip().removeprefix("await ")
     if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
         return ""
     owner, _, member = name.rpartition(".")
-    if owner in VARIABLES:
-        return f"{VARIABLES[owner]}.{member}"
+    variables = {**VARIABLES, **OF_PAGES.get(page, {})}
+    if owner in variables:
+        whole = f"{variables[owner]}.{member}"
+        return _INHERITED + member if whole in (f"{of}around" for of in _SIGNALS_OF) else whole
     first, _, rest = name.partition(".")
     known = entries.known()
     return ".".join(filter(None, (known.get(first, first), rest)))
@@ -103,7 +112,7 @@ class CodeLinks(SphinxPostTransform):
             parents = (nodes.reference, nodes.title, addnodes.pending_xref, addnodes.desc_signature)
             if any(isinstance(each, parents) for each in _above(code)):
                 continue
-            name = target_of(code.astext())
+            name = target_of(code.astext(), self.env.docname)
             name = name if name in objects else signals.get(name.partition(".")[0], "")
             if name:
                 code.replace_self(self._link(code, name, objects[name]))

@@ -52,6 +52,12 @@ def entries():
 
 
 @pytest.fixture(scope="module")
+def extension(entries):
+    yield importlib.import_module("extension")
+    sys.modules.pop("extension", None)
+
+
+@pytest.fixture(scope="module")
 def docstrings(entries):
     return sys.modules["docstrings"]
 
@@ -148,10 +154,16 @@ def test_each_field_of_a_model_has_its_type_and_default(entries, name):
         assert (":value: " in found[1]) == (entry.default is not attrs.NOTHING), entry.name
 
 
-def test_each_member_of_an_enumeration_has_its_text(entries):
-    text = text_of(entries, "connectycube", "ChatState")
-    for state in connectycube.ChatState:
-        assert re.search(rf":: {state.name}\n +:value: '{state.value}'\n\n +\S", text), state
+@pytest.mark.parametrize("name", ["ChatState", "DialogType"])
+def test_each_member_of_an_enumeration_has_its_text(entries, name):
+    text = text_of(entries, "connectycube", name)
+    for member in getattr(connectycube, name):
+        assert re.search(rf":: {member.name}\n +:value: {member.value!r}\n\n +\S", text), member
+
+
+def test_the_attributes_of_a_handle_have_entries(entries):
+    text = text_of(entries, "connectycube", "SendHandle")
+    assert all(f".. py:attribute:: {name}\n" in text for name in ("id", "message", "server_copy"))
 
 
 def test_each_signal_is_an_attribute_with_its_event_and_text(entries):
@@ -261,6 +273,27 @@ def test_code_that_names_an_entry_leads_to_it(site):
         assert re.search(
             rf'href="{re.escape(anchor)}"[^>]*><code[^>]*>(<span[^>]*>)?{re.escape(code)}', page
         )
+
+
+OF_NO_ENTRY = {"chat.py", "cube.stream"}
+"""Inline code that looks like a member of a variable: a file, and FlaskCube on the first page."""
+
+
+@pytest.mark.time_limit(330)
+def test_code_names_no_member_that_has_no_entry(site, extension):
+    anchors = {
+        found
+        for page in (site / "reference").glob("*.html")
+        for found in re.findall(r'id="(connectycube\.[\w.]+)"', page.read_text())
+    }
+    assert len(anchors) > 1000
+    for page in DOCS.rglob("*.md"):
+        prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        name = page.relative_to(DOCS).with_suffix("").as_posix()
+        for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose):
+            owner, _, member = code.partition("(")[0].rpartition(".")
+            if owner in extension.VARIABLES and member.isidentifier() and code not in OF_NO_ENTRY:
+                assert extension.target_of(code, name) in anchors, (name, code)
 
 
 def test_the_page_of_a_class_without_arguments_shows_no_brackets(entries):
