@@ -72,6 +72,8 @@ ALIASES = {
     "SomeUsers": "int | User | Iterable[int | User]",
     "Manager": "Callable[[Chat, str | None, object, str], AbstractContextManager]",
     "_Model": "Self",
+    "IdentityProvider": "Callable[[str], Mapping[str, Any] | None]",
+    "SocialIdentity": "Callable[[str, Mapping[str, str]], Mapping[str, Any] | None]",
 }
 """What stands for a name of an annotation that only the package's own code knows."""
 
@@ -154,10 +156,19 @@ def _class(name: str, cls: type[Any], without: frozenset[str]) -> list[str]:
     if is_made:
         body += _parameters(doc, cls)
     body += [*outcomes(doc, _error_link), "", *example(doc), ""]
-    for member, lines_of in (*_fields(cls, {} if is_made else doc.fields), *_members(cls)):
+    for member, lines_of in (*_fields(cls, {} if is_made else _described(cls)), *_members(cls)):
         if member not in without:
             body += [*lines_of, ""]
     return [*lines, "", *indent(linked(body, known()))]
+
+
+def _described(cls: type[Any]) -> dict[str, list[str]]:
+    """Return what a class and its bases say of their fields."""
+    found: dict[str, list[str]] = {}
+    for each in reversed(cls.__mro__):
+        if each.__module__.startswith("connectycube"):
+            found.update(read(_own_doc(each)).fields)
+    return found
 
 
 def _own_doc(cls: type[Any]) -> str | None:
@@ -212,7 +223,8 @@ def _fields(cls: type[Any], described: Mapping[str, list[str]]) -> Iterator[tupl
     texts.update(described)
     values = {name: repr(value) for name, value in vars(cls).items() if name.isupper()}
     slots = [name for name in vars(cls).get("__slots__", ()) if not name.startswith("_")]
-    texts.update({name: texts.get(name, []) for name in (*values, *slots)})
+    keys = cls.__annotations__ if hasattr(cls, "__total__") else ()  # of a TypedDict
+    texts.update({name: texts.get(name, []) for name in (*values, *slots, *keys)})
     order = dict.fromkeys(texts)
     if attrs.has(cls):
         entries = [each for each in attrs.fields(cls) if not each.name.startswith("_")]

@@ -18,6 +18,7 @@ from connectycube import ConnectyCube
 from connectycube.chat.chat_signals import ChatSignals
 from tests.support.inside import signals_of
 from tests.support.paths import ROOT
+from tests.support.public_names import FOR_THE_PACKAGE_ALONE
 
 DOCS = ROOT / "docs"
 MODULES = (
@@ -273,6 +274,20 @@ def test_code_that_names_an_entry_leads_to_it(site):
         assert re.search(
             rf'href="{re.escape(anchor)}"[^>]*><code[^>]*>(<span[^>]*>)?{re.escape(code)}', page
         )
+
+
+@pytest.mark.parametrize("name", sorted(FOR_THE_PACKAGE_ALONE))
+def test_a_method_for_the_package_alone_has_no_entry(entries, name):
+    owner, _, member = name.partition(".")
+    for page in entries.FOLDER.glob("*.md"):
+        for block in entries.BLOCK.finditer(page.read_text()):
+            for listed, without in entries.rows_of(block["names"]):
+                assert listed != owner or member in without
+
+
+def test_a_field_of_a_base_has_the_text_of_the_base(entries):
+    text = text_of(entries, "connectycube.testing", "CubeUser")
+    assert re.search(r":: full_name\n(?: +:.*\n)+\n +\S", text)
 
 
 OF_NO_ENTRY = {"chat.py", "cube.stream"}
