@@ -10,14 +10,10 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util.matching import patfilter
 from sphinx.writers.html5 import HTML5Translator
 
 _SIGNALS = "```{signals}\n```"
 _COMMANDS = "```{commands}\n```"
-_TREE = re.compile(r"(:glob:\n(?::.*\n)*\n)((?:.+\n)+?)(?=```)")
-"""A table of contents with patterns, some of which may have no page yet."""
-
 VARIABLES = {
     "cube": "connectycube.ConnectyCube",
     "chat": "connectycube.Chat",
@@ -48,18 +44,7 @@ _INHERITED = "connectycube.chat.chat_signals.ChatSignals."
 
 
 def expand(app: Sphinx, page: str, source: list[str]) -> None:
-    """Put the entries where a page of the reference lists their names; leave out pages that nobody wrote."""
-    if page == "index":
-        pages = app.env.found_docs
-        source[0] = _TREE.sub(
-            lambda found: (
-                found[1]
-                + "".join(
-                    each for each in found[2].splitlines(True) if patfilter(pages, each.strip())
-                )
-            ),
-            source[0],
-        )
+    """Put the entries where a page of the reference lists their names."""
     if page.startswith("reference/"):
         text = entries.BLOCK.sub(
             lambda found: _restructured(entries.block(found["module"], found["names"])),

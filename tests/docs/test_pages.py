@@ -762,7 +762,7 @@ def trees_of(page: Path) -> set[Path]:
         for line in tree.splitlines()
         if line and not line.startswith(":")
     ]
-    return {found for line in lines for found in page.parent.glob(f"{line}.md")}
+    return {page.parent / f"{line}.md" for line in lines}
 
 
 def test_the_pages_are_all_reachable_from_the_first():
@@ -772,17 +772,6 @@ def test_the_pages_are_all_reachable_from_the_first():
         reached.add(page)
         pending += trees_of(page) - reached
     assert reached == {*DOCS.glob("**/*.md")}
-
-
-def test_the_tables_of_contents_name_pages_and_patterns_for_later_ones():
-    later = {"tutorial*", "how-to/*", "from-*", "troubleshooting*", "not-supported*"}
-    for page in PAGES:
-        for tree in re.findall(
-            r"^```{toctree}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
-        ):
-            for line in tree.splitlines():
-                if line and not line.startswith(":") and line not in later:
-                    assert (page.parent / f"{line}.md").is_file(), (page, line)
 
 
 @pytest.mark.time_limit(330)  # about 8 s alone, two minutes beside much other work
