@@ -302,7 +302,7 @@ def _members(cls: type[Any]) -> Iterator[tuple[str, list[str]]]:
             elif isinstance(value, (classmethod, staticmethod)):
                 kind = "classmethod" if isinstance(value, classmethod) else "staticmethod"
                 yield name, _function("method", name, getattr(source, name), f":{kind}:")
-            elif inspect.isroutine(value) and inspect.getdoc(value):
+            elif inspect.isfunction(value) and inspect.getdoc(value):
                 yield name, _function("method", name, value)
 
 
@@ -425,15 +425,27 @@ def _error_link(name: str) -> str:
 # --- signals ----------------------------------------------------------------------------------------
 
 
+def _signals_of(owner: Any) -> list[Any]:
+    """Return the signals of a chat or a fleet, in the order of the source."""
+    from connectycube.chat.chat_signals import SignalOf
+
+    return [
+        getattr(owner, name)
+        for cls in reversed(type(owner).__mro__)
+        for name, value in vars(cls).items()
+        if isinstance(value, SignalOf)
+    ]
+
+
 def signals() -> str:
     """Return the signals as attributes of Chat and Fleet: each with the class of its events, and when."""
     from connectycube import ConnectyCube, Fleet
     from connectycube.chat.chat_signals import ChatSignals
 
-    of_chat = ChatSignals()._signals()
+    of_chat = _signals_of(ChatSignals())
     names = {each.name for each in of_chat}
     with ConnectyCube(app_id=1, auth_key="key") as cube:
-        of_fleet = [each for each in Fleet(cube)._signals() if each.name not in names]
+        of_fleet = [each for each in _signals_of(Fleet(cube)) if each.name not in names]
     lines = [".. py:currentmodule:: connectycube", ""]
     for owner, found in (("Chat", of_chat), ("Fleet", of_fleet)):
         for signal in found:
