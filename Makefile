@@ -166,7 +166,8 @@ lint: venv
 
 docs: venv
 	@.venv/bin/python docs/generate.py
-	@.venv/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@.venv/bin/python docs/diagrams.py
+	@.venv/bin/sphinx-build -E -a -W --keep-going -q -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
 clean:

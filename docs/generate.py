@@ -747,7 +747,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "verbs": verbs,
         "events": events,
     },
-    "api.md": {"errors": error_tree},
+    "reference/errors.md": {"errors": error_tree},
     "examples/notebook/index.md": {"notebook": notebook},
     "performance.md": {"performance": performance},
     "reconnecting.md": {"reconnections": reconnections},

@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.support.people",
     "tests.support.properties",
     "tests.support.referees",
+    "tests.support.site",
     "tests.support.tiers",
     "tests.interop.fixtures",
 ]

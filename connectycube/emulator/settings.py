@@ -18,7 +18,7 @@ __all__ = ["SWITCHES", "Settings", "SwitchValues"]
 
 
 class SwitchValues(TypedDict, total=False):
-    """The switches of :class:`Settings`, as keyword arguments of functions that take them."""
+    """The switches of the emulator, as keyword arguments of functions that take them."""
 
     require_signature: bool
     timestamp_seconds: float

@@ -13,8 +13,8 @@ from attrs import frozen
 
 from ._json import as_ints, as_time, read, wire
 
-# Iterable above and some of these are used by their names alone: typing.get_type_hints looks in this module for
-# the types of the fields of the bases.
+# Iterable above and some of these are used by their names alone: typing.get_type_hints looks in this module
+# for the types of the fields of the bases.
 from .dialogs import (
     Dialog,
     DialogRef,  # noqa: F401  # pyright: ignore[reportUnusedImport]
