@@ -8,9 +8,11 @@ from typing import Any
 
 from attrs import define
 
-from connectycube import Chat, Config, ConnectyCube, Lease
+from connectycube import Chat, Config, ConnectyCube, ConnectyCubeError, Lease
 
 from ..common.listener import BaseListener
+from .away import away_seconds
+from .errors import EngineUnavailableError
 from .relay import Relay
 
 __all__ = ["RelayListener"]
@@ -19,6 +21,8 @@ __all__ = ["RelayListener"]
 @define(kw_only=True)
 class RelayListener(BaseListener):
     """Hands the events of a bot over until a signal, or until the chat has failed for good.
+
+    While the engine is away at the beginning, it waits for it, as a worker does.
 
     Args:
         relay: The relay.
@@ -85,3 +89,17 @@ class RelayListener(BaseListener):
         """
         self.relay.attach(chat, self.signals)
         return [f"the relay of {', '.join(self.signals)}"]
+
+    def _listen(self, signals: tuple[int, ...]) -> None:
+        while not self._is_ended:
+            try:
+                self.relay.blocked()  # asks the engine, before a REST session is made for nothing
+                super()._listen(signals)
+                return
+            except ConnectyCubeError as error:
+                # The login loads the position from the engine; its error has that of the engine as cause.
+                causes = (error, error.__cause__)
+                if not any(isinstance(each, EngineUnavailableError) for each in causes):
+                    raise
+                self.say(f"{error}; trying again")
+            self._stop.wait(away_seconds())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections import OrderedDict
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from connectycube import (
 )
 from connectycube._checks import repr_of, text_of
 
+from .away import away_seconds
 from .engine import Claim, Engine, Letter, Subscription, Topic
 from .envelope import Answer
 from .errors import ClaimLostError, EngineFullError, EngineUnavailableError, RelayError
@@ -31,7 +31,6 @@ __all__ = ["Outbox"]
 logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 _LOOK = 0.5  # seconds between two looks whether it is to end
-_AWAY = 1.0  # seconds before the next attempt to reach a broker that is away
 _BATCH = 64
 _KNOWN = 10_000
 
@@ -86,7 +85,7 @@ class Outbox:
                     self._work(topic, ends)
             except RelayError as error:
                 logger.warning("%s: %s; trying again", topic.name, error)
-                self._stop.wait(_AWAY * (0.5 + random.random()))
+                self._stop.wait(away_seconds())
 
     def _work(self, topic: Topic, ends: ExitStack) -> None:
         subscription = self._engine.subscribe(topic, SENDERS, _BATCH)
@@ -172,7 +171,7 @@ class Outbox:
             return False
         if is_transient(error):
             logger.warning("an answer was not sent: %s; trying again", repr_of(error))
-            subscription.retry(claim, _AWAY * (0.5 + random.random()))
+            subscription.retry(claim, away_seconds())
             return False
         logger.error("an answer cannot be sent and is a dead letter: %s", repr_of(error))
         self._finish(subscription, claim, self._letter(body, error))

@@ -17,6 +17,7 @@ from connectycube._checks import check_callable, check_int, name_of, repr_of, te
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..common.signal_names import check_signal
+from .away import away_seconds
 from .context import Context
 from .engine import Claim, Delivery, Engine, Letter, Subscription
 from .engines import EngineOptions, engine_of
@@ -35,7 +36,6 @@ logger: logging.Logger = logging.getLogger("connectycube.relay")
 
 Handler = TypeVar("Handler", bound=Callable[..., object])
 _LOOK = 0.5  # seconds between two looks whether the worker is to end
-_AWAY = 1.0  # seconds before the next attempt to reach a broker that is away
 _LONGEST_WAIT = (
     600.0  # seconds, whatever an error asks for; RabbitMQ ends a claim after half an hour
 )
@@ -181,7 +181,7 @@ class Worker:
                         self._work(ends)
                 except (EngineUnavailableError, EngineFullError) as error:
                     logger.warning("worker of %s: %s; trying again", self._group, error)
-                    self._stop.wait(_AWAY * (0.5 + random.random()))
+                    self._stop.wait(away_seconds())
         self._engine.close()
 
     def stop(self) -> None:
