@@ -369,6 +369,7 @@ class Emulator:
             raise RuntimeError("the emulator has not been started")
         return os.path.join(self._directory, "ca.pem")
 
+    @confined
     def config(self, **overrides: Unpack[ConfigFields]) -> Config:
         """Return a Config for clients of this emulator; they verify its certificate.
 

@@ -82,7 +82,7 @@ class AdminMessage(Message):
     deleted_for_ids: tuple[int, ...] = wire("deleted_for_ids", as_ints, default=(), repr=False)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], **known: Any) -> AdminMessage:
+    def from_json(cls, data: Mapping[str, Any], **known: object) -> AdminMessage:
         """Decode the service's message object; keys that the service does not use itself are ``custom``.
 
         Args:

@@ -484,9 +484,11 @@ class TestBadRequests:
         assert app("GET", "users/v2", json={"id": {"in": [alice]}}).json()["total_entries"] == 1
 
     def test_unknown_endpoint_is_501_and_named(self, emulator):
-        answer = requests.get(f"{emulator.api_url}/meetings.json", timeout=5)
+        answer = requests.get(f"{emulator.api_url}/whiteboards.json", timeout=5)
         assert answer.status_code == 501
-        assert answer.json()["errors"]["base"] == ["The emulator does not implement GET /meetings"]
+        assert answer.json()["errors"]["base"] == [
+            "The emulator does not implement GET /whiteboards"
+        ]
 
     def test_wrong_method_is_405_with_allow(self, emulator):
         answer = requests.put(f"{emulator.api_url}/session", timeout=5)
