@@ -49,7 +49,7 @@ class AdminApi:
         path: tuple[str, ...],
         *,
         query: Query = (),
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, object] | None = None,
         timeout: float | None = None,
     ) -> Response:
         """Make one call and return its response, a success that is JSON or empty.
@@ -96,7 +96,7 @@ class AdminList(Generic[Item]):
         api: AdminApi,
         path: tuple[str, ...],
         schema: QuerySchema,
-        read: Callable[[dict[str, Any]], Item],
+        read: Callable[[dict[str, object]], Item],
     ) -> None:
         self._api = api
         self._path = path

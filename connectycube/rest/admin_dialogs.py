@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._not_copied import NotCopied
 from ..errors import NotFoundError
 from ..models import AdminDialog, DialogRef, Message, Page, User
+from ..models.values import JsonValue
 from ._admin_api import AdminApi, AdminList
 from ._arguments import check_dialog_id, check_user_id, hints_at_user
 from ._lookups import AdminDialogLookups
@@ -192,8 +193,8 @@ class AdminDialogs(NotCopied):
         name: str | None = None,
         description: str | None = None,
         photo: str | None = None,
-        data: Mapping[str, Any] | None = None,
-        extensions: Mapping[str, Any] | None = None,
+        data: Mapping[str, JsonValue] | None = None,
+        extensions: Mapping[str, JsonValue] | None = None,
         permissions: Mapping[str, bool] | None = None,
         add_occupants: SomeUsers = (),
         remove_occupants: SomeUsers = (),
@@ -310,7 +311,7 @@ class AdminDialogs(NotCopied):
     def _changed(
         self,
         dialog: str | DialogRef | Message,
-        body: Mapping[str, Any],
+        body: Mapping[str, object],
         timeout: float | None,
     ) -> AdminDialog:
         path = ("chat", check_dialog_id("dialog", dialog))

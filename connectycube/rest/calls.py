@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from .._checks import check_json_object, check_str
 from .._not_copied import NotCopied
 from ..models import User
+from ..models.values import JsonValue
 from ._api import Api
 from ._arguments import check_user_id
 
@@ -32,7 +32,7 @@ class Calls(NotCopied):
         session_id: str,
         *,
         platform: str = "Web",
-        user_info: Mapping[str, Any] | None = None,
+        user_info: Mapping[str, JsonValue] | None = None,
         timeout: float | None = None,
     ) -> None:
         """Reject a call, for example one that a push notification has announced.
@@ -52,7 +52,7 @@ class Calls(NotCopied):
             NotFoundError: There is no such user.
             ApiError: The call failed; a subclass says how.
         """
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "recipientId": check_user_id("user", user),
             "sessionID": check_str("session_id", session_id),
             "platform": check_str("platform", platform),

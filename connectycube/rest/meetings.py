@@ -5,12 +5,13 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .._checks import check_bool, check_id, check_int, check_json_object, check_str, check_time
 from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import Attendee, Meeting, Page, Recording, User
+from ..models.values import JsonValue
 from ._admin_api import AdminApi
 from ._api import Api
 from ._arguments import check_user_id
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack  # mypy brings it; nothing imports it at run time
 
 __all__ = ["MEETINGS", "AdminMeetings", "Meetings"]
+
+_Given = TypeVar("_Given")
 
 _PATH = ("meetings",)
 _RECORDINGS = (*_PATH, "recordings")
@@ -78,8 +81,8 @@ class Meetings(NotCopied):
         public: bool | None = None,
         scheduled: bool | None = None,
         notify: bool | None = None,
-        notify_before: Mapping[str, Any] | None = None,
-        timezone: Mapping[str, Any] | None = None,
+        notify_before: Mapping[str, JsonValue] | None = None,
+        timezone: Mapping[str, JsonValue] | None = None,
         timeout: float | None = None,
     ) -> Meeting:
         """Create a meeting; the session's user is its host. (Server API: Create meeting.)
@@ -218,8 +221,8 @@ class Meetings(NotCopied):
         public: bool | None = None,
         scheduled: bool | None = None,
         notify: bool | None = None,
-        notify_before: Mapping[str, Any] | None = None,
-        timezone: Mapping[str, Any] | None = None,
+        notify_before: Mapping[str, JsonValue] | None = None,
+        timezone: Mapping[str, JsonValue] | None = None,
         timeout: float | None = None,
     ) -> Meeting:
         """Change a meeting; only its host may do that. (Server API: Update meeting.)
@@ -332,8 +335,8 @@ class AdminMeetings(NotCopied):
         public: bool | None = None,
         scheduled: bool | None = None,
         notify: bool | None = None,
-        notify_before: Mapping[str, Any] | None = None,
-        timezone: Mapping[str, Any] | None = None,
+        notify_before: Mapping[str, JsonValue] | None = None,
+        timezone: Mapping[str, JsonValue] | None = None,
         timeout: float | None = None,
     ) -> Meeting:
         """Create a meeting for a host. (Administration API: Create Meeting.)
@@ -365,7 +368,7 @@ class AdminMeetings(NotCopied):
             ValidationError: The service refuses a value.
             ApiError: The call failed; a subclass says how.
         """
-        body = {"user_id": check_user_id("host", host)}
+        body: dict[str, object] = {"user_id": check_user_id("host", host)}
         body |= _body(name, start, end, attendees, record, public, scheduled, notify)
         body |= _more(chat, notify_before, timezone)
         response = self._api.call("POST", _PATH, body=body, timeout=timeout)
@@ -427,7 +430,7 @@ def _meeting_id(value: object) -> str:
     return check_id("meeting", value.id if isinstance(value, Meeting) else value)
 
 
-def _needed(name: str, value: Any) -> Any:
+def _needed(name: str, value: _Given | None) -> _Given:
     if value is None:
         raise ArgumentValueError(
             f"{name} is missing: give it, or the Meeting in place of its id, whose {name} is sent then"
@@ -444,9 +447,9 @@ def _body(
     public: object,
     scheduled: object,
     notify: object,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the fields that creating and changing have in common."""
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "name": check_str("name", name),
         "start_date": check_time("start", start),
         "end_date": check_time("end", end),
@@ -457,15 +460,15 @@ def _body(
     return {**body, **given}
 
 
-def _more(chat: object, notify_before: object, timezone: object) -> dict[str, Any]:
-    body: dict[str, Any] = {} if chat is None else {"chat": check_bool("chat", chat)}
+def _more(chat: object, notify_before: object, timezone: object) -> dict[str, object]:
+    body: dict[str, object] = {} if chat is None else {"chat": check_bool("chat", chat)}
     for name, value in (("notify_before", notify_before), ("timezone", timezone)):
         if value is not None:
             body[name] = check_json_object(name, value, empty=False)
     return body
 
 
-def _attendees(values: object) -> builtins.list[dict[str, Any]]:
+def _attendees(values: object) -> builtins.list[dict[str, object]]:
     if isinstance(values, (str, int, User, Attendee)):
         values = [values]
     if isinstance(values, (bytes, Mapping)) or not isinstance(values, Iterable):
@@ -474,12 +477,12 @@ def _attendees(values: object) -> builtins.list[dict[str, Any]]:
     return [_attendee(f"attendees[{n}]", value) for n, value in enumerate(values)]
 
 
-def _attendee(name: str, value: object) -> dict[str, Any]:
+def _attendee(name: str, value: object) -> dict[str, object]:
     if isinstance(value, str):
         return {"email": check_str(name, value)}
     if not isinstance(value, Attendee):
         return {"id": check_user_id(name, value)}
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     if value.id is not None:
         found["id"] = check_int(f"{name}.id", value.id, least=1)
     if value.email is not None:
