@@ -5,7 +5,6 @@ import http.client
 import json
 import logging
 import pickle
-import signal
 
 import pytest
 
@@ -310,29 +309,3 @@ def test_a_user_of_the_emulator_that_is_refused_shows_no_password(emulator):
         emulator.add_user("alice", PASSWORD)
     with fails_without_a_secret(ConnectyCubeError):
         Emulator(auth_secret=SECRET, auth_key=KEY, control_token="")
-
-
-def test_an_alarm_during_a_chat_login_shows_no_password(certificates):
-    class Alarm(Exception):
-        pass
-
-    def ring(number, frame):
-        raise Alarm
-
-    config = Config(
-        app_id=1,
-        auth_key=KEY,
-        chat_host="localhost",
-        chat_port=free_port(),
-        ca_file=certificates.ca_file,
-    )
-    person = Person(5, config)
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, 0.0001)
-    try:
-        with fails_without_a_secret((Alarm, ConnectyCubeError)):
-            person.chat.login(5, PASSWORD)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        person.chat.destroy()
