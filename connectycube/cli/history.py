@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .output import Output
     from .people import People
 
+    _ParamType = click.ParamType[datetime, object]
+else:  # older releases of click know no arguments of the class
+    _ParamType = click.ParamType
+
 __all__ = ["Moment", "check_export", "export_all", "history"]
 
 _SHOWN = 20
@@ -33,7 +37,7 @@ _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]
+class Moment(_ParamType):
     """A moment as people write it; without a time zone it is that of this machine."""
 
     name = "moment"
