@@ -169,7 +169,7 @@ class Chat(NotCopied, ChatSignals):
                 ``exclusive``, ``math.inf`` stands by until the lease is free, or ``logout()`` ends the wait.
 
         Returns:
-            The user who is logged in.
+            The logged-in user.
 
         Raises:
             ArgumentTypeError, ArgumentValueError: An argument is wrong, or there is no REST session.

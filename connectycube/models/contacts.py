@@ -128,7 +128,7 @@ class PrivacyItem:
     Args:
         user_id: The id of the user.
         action: "deny" or "allow".
-        mutual: Whether the rule holds both ways: this user cannot write to a user who is denied either.
+        mutual: Whether the rule holds both ways: this user cannot write to the denied user either.
 
     Example:
         >>> chat.privacy.create("work", [PrivacyItem(bob_id, action="deny")])

@@ -361,7 +361,7 @@ class RoomLeft(Serializable):
         dialog_id: The id of the dialog.
         reason: "kicked", "banned", "removed" (from the dialog), "destroyed", "shutdown" (of the room service)
             or "refused" (when the room was joined again after a reconnection).
-        actor_id: The id of the user who did it, if it is known.
+        actor_id: The id of the acting user; None if the server does not name one.
         text: The words of that user, if there are any.
         error: The answer of the server, if the reason is "refused".
 

@@ -43,7 +43,7 @@ class User(Serializable):
         twitter_id: The id of the user at Twitter.
         tags: The tags by which users are found.
         timezone: Minutes from UTC.
-        is_guest: Whether the user is a guest, who has neither login nor password.
+        is_guest: Whether the user is a guest: an account without login and password.
         created_at: When the user signed up.
         updated_at: When the record last changed.
         last_request_at: When the user last made a REST call.

@@ -360,7 +360,7 @@ class Durability:
     def _close(self) -> None:
         store = self._store
         assert store is not None
-        # Statistics go on to show what was left when the file is closed.
+        # Once the file is closed, statistics show these counts.
         self._left = (store.inbox_count, store.outbox_count)
         self._store = None
         self._saved = []

@@ -148,7 +148,7 @@ class BaseListener(ABC):
         """Return the subject of the sentence that the user listens.
 
         Args:
-            user: The user who is logged in.
+            user: The logged-in user.
 
         Returns:
             The subject, such as "user 7".

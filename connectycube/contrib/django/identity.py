@@ -81,8 +81,8 @@ class IdentityView(View):
     """Tells the service which user a token belongs to: ``GET …?token=…``.
 
     Put it into the URLconf, and its address with ``?token=#{login}`` into the dashboard of the service. The
-    answer is a JSON object with ``uid`` and the fields of the user. Every refusal is the same 401, whether
-    the token is damaged, too old, or of a user who is gone: so it tells nobody which users exist.
+    answer is a JSON object with ``uid`` and the fields of the user. Every refusal is the same 401: the
+    token is damaged or too old, or its user was deleted. So a refusal does not reveal which users exist.
 
     Example:
         >>> from django.urls import path
