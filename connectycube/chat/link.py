@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import selectors
+import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TypeVar
 
@@ -63,9 +65,21 @@ class Waker:
         """Return the descriptor to wait on, for a thread with a selector of its own."""
         return self._reader.fileno()
 
-    def writer_fileno(self) -> int:
-        """Return the descriptor to which the interpreter writes a byte when a signal arrives."""
-        return self._writer.fileno()
+    @contextmanager
+    def woken_by_signals(self) -> Iterator[None]:
+        """Let each signal wake the main thread as long as a ``with`` statement runs; elsewhere do nothing.
+
+        A signal that arrives just before the wait begins, or that the system gives to another thread, does
+        not end the wait. The byte that the interpreter writes for each signal does.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(previous)
 
     def wake(self) -> None:
         """Wake the waiting thread, now or when it waits next."""

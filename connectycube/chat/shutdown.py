@@ -190,15 +190,13 @@ class _Signals:
     """Handles signals as long as a ``with`` statement runs; the previous handlers are restored afterwards.
 
     The handler only notes the signal. It takes no lock, because it may interrupt the thread that holds the
-    lock. The interpreter wakes the main thread: it writes a byte to the waker for every signal. So the wait
-    ends whichever thread the system interrupted, also if the signal arrives just before the wait begins.
+    lock.
     """
 
     def __init__(self, numbers: Collection[int], waker: Waker) -> None:
         self._numbers = numbers
         self._waker = waker
         self._previous: dict[int, Any] = {}
-        self._previous_descriptor: int | None = None
         self.received: list[int] = []
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -206,10 +204,6 @@ class _Signals:
         self._waker.wake()
 
     def __enter__(self) -> _Signals:
-        if threading.current_thread() is threading.main_thread():
-            self._previous_descriptor = signal.set_wakeup_fd(
-                self._waker.writer_fileno(), warn_on_full_buffer=False
-            )
         for number in self._numbers:
             self._previous[number] = signal.signal(number, self._note)
         return self
@@ -223,8 +217,6 @@ class _Signals:
         for number, handler in self._previous.items():
             # None stands for a handler of a C library, which Python cannot install again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if self._previous_descriptor is not None:
-            signal.set_wakeup_fd(self._previous_descriptor)
 
 
 def check_signals(signals: Iterable[int]) -> tuple[int, ...]:
@@ -282,6 +274,7 @@ def wait_for_end(
     with (
         closing(Waker()) as waker,
         driver.close_waiters.waited_for(waker) as wait,
+        waker.woken_by_signals(),
         _Signals(signals, waker) as asked,
     ):
         if driver.is_closed:

@@ -85,11 +85,12 @@ class Keeper:
         waker = Waker()
         self._wakers.add(waker)  # without a lock, which the handler could leave in the wrong state
         try:
-            while not self.hold.is_valid():
-                self._raise_failure()
-                if deadline.expired:
-                    raise self._not_in_time()
-                waker.wait(deadline.remaining())
+            with waker.woken_by_signals():
+                while not self.hold.is_valid():
+                    self._raise_failure()
+                    if deadline.expired:
+                        raise self._not_in_time()
+                    waker.wait(deadline.remaining())
         finally:
             self._wakers.discard(waker)
             waker.close()

@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import selectors
+import signal
 import socket
 import ssl
 import struct
@@ -948,6 +949,36 @@ def test_waking_a_waker_that_is_closed_does_nothing():
     waker.wake()
     waker.drain()
     waker.close()
+
+
+@pytest.fixture
+def no_signal_descriptor():
+    """The interpreter writes no bytes for signals, and the test may have it do so."""
+    before = signal.set_wakeup_fd(-1)
+    yield
+    signal.set_wakeup_fd(before)
+
+
+def test_a_signal_just_before_the_wait_ends_it(waker, no_signal_descriptor):
+    handler = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        with waker.woken_by_signals():
+            signal.raise_signal(signal.SIGINT)
+            assert waker.wait(None) == 0
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def test_the_descriptor_of_the_application_is_restored(waker, no_signal_descriptor):
+    with pytest.raises(KeyboardInterrupt), waker.woken_by_signals():
+        raise KeyboardInterrupt
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_another_thread_than_the_main_one_leaves_signals_alone(waker, no_signal_descriptor):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(waker.woken_by_signals().__enter__).result(TIMEOUT)
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 BOTH = EVENT_READ | EVENT_WRITE
