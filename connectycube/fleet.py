@@ -191,7 +191,7 @@ class Fleet(NotCopied, ChatSignals):
         self._workers = Workers(self.name, workers, config.limits.fleet_queued_bytes)
         self._reader = SharedReader(self.name, logins)
         self._network = Network.of(config)
-        self._fork_warning = ForkWarning(self, self)
+        self._fork_warning = ForkWarning(self.name, self._is_connected, self)
         self._members: list[_Member] = []
         self._by_user: dict[int, _Member] = {}
         self._is_closed = False
@@ -493,12 +493,10 @@ class Fleet(NotCopied, ChatSignals):
         state = "closed" if self._is_closed else f"{len(self._members)} members"
         return f"<Fleet {self.name}, {state}>"
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether no member has a connection at the moment; the fleet itself may be open."""
-        # Without the lock: a thread that forks asks.
+    def _is_connected(self) -> bool:
+        """Return whether a member has a connection; without the lock, as a thread that forks asks."""
         chats = [member.chat for member in list(self._members) if member.chat is not None]
-        return all(chat._driver.is_closed for chat in chats)
+        return any(not chat._driver.is_closed for chat in chats)
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -97,7 +97,9 @@ class Chat(NotCopied, ChatSignals):
         self._destinations = Destinations(self._addresses, look_up_dialog)
         name = f"connectycube-{self._resource[-8:]}"
         self._driver = Driver(config, name, Receivers(self, config), history, check_open, shared)
-        self._fork_warning = (shared and shared.fork_warning) or ForkWarning(self._driver, self)
+        self._fork_warning = (shared and shared.fork_warning) or ForkWarning(
+            name, lambda: not self._driver.is_closed, self
+        )
         register_for_fork(self)
         self._contacts = Contacts(config, self._driver, self._addresses)
         self._privacy = Privacy(config, self._driver, self._addresses)
@@ -361,8 +363,7 @@ class Chat(NotCopied, ChatSignals):
         self._check_own(signal)
         seconds = self._config.timeouts.event if timeout is None else timeout
         seconds = check_number("timeout", seconds, least=0.0)
-        stream: EventStream[Event_co] = self._driver.stream(EventStream, signal.name, seconds)
-        return stream
+        return self._driver.stream(EventStream, signal.name, seconds)
 
     def follow(
         self, dialog: str | DialogRef, *, history: int = 20, timeout: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from collections.abc import Callable
 
 from .._forks import register_before_fork
 from .chat_signals import ChatSignals
@@ -13,24 +13,19 @@ __all__ = ["ForkWarning"]
 logger: logging.Logger = logging.getLogger("connectycube.chat")
 
 
-class _Owner(Protocol):
-    """The driver of a chat, or a fleet."""
-
-    name: str
-
-    @property
-    def is_closed(self) -> bool: ...
-
-
 class ForkWarning:
     """One warning for each login, at its first fork.
 
     The parent logs it, before the fork: a thread that writes to a log at that moment holds the lock of the
     log's stream, and that thread is not there in the child, which would wait for the lock for ever.
+
+    ``name`` is that of the chat or the fleet. A thread that forks calls ``is_connected()``, so it must take
+    no lock.
     """
 
-    def __init__(self, owner: _Owner, signals: ChatSignals) -> None:
-        self._owner = owner
+    def __init__(self, name: str, is_connected: Callable[[], bool], signals: ChatSignals) -> None:
+        self._name = name
+        self._is_connected = is_connected
         self._signals = signals
         self._was_given = False
         register_before_fork(self)
@@ -40,7 +35,7 @@ class ForkWarning:
         self._was_given = False
 
     def _before_fork(self) -> None:
-        if not self._owner.is_closed:
+        if self._is_connected():
             self.give()
 
     def give(self) -> None:
@@ -58,6 +53,6 @@ class ForkWarning:
             logger.warning(
                 "%s: a process that is forked from the one that is logged in does not call its receivers: %s;"
                 " call chat.login() there if they shall run there as well",
-                self._owner.name,
+                self._name,
                 ", ".join(uncalled),
             )

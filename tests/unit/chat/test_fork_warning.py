@@ -13,13 +13,6 @@ from connectycube.chat.fork_warning import ForkWarning
 from connectycube.chat.signals import Signal
 
 
-class Connection:
-    name = "connectycube-1"
-
-    def __init__(self, *, is_closed=False):
-        self.is_closed = is_closed
-
-
 def of(*signals):
     """What has these signals, as a chat has its own."""
     return SimpleNamespace(_signals=lambda: list(signals))
@@ -32,7 +25,7 @@ def received():
 
 @pytest.fixture
 def fork_warning(received):
-    return ForkWarning(Connection(), of(received))
+    return ForkWarning("connectycube-1", lambda: True, of(received))
 
 
 def warnings_of(caplog):
@@ -79,9 +72,9 @@ def test_there_is_no_warning_without_receivers(fork_warning, caplog):
     assert warnings_of(caplog) == []
 
 
-def test_there_is_no_warning_while_the_connection_is_closed(received, caplog):
+def test_there_is_no_warning_without_a_connection(received, caplog):
     received.connect(answer)
-    ForkWarning(Connection(is_closed=True), of(received))._before_fork()
+    ForkWarning("connectycube-1", lambda: False, of(received))._before_fork()
     assert warnings_of(caplog) == []
 
 
