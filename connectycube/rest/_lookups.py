@@ -28,19 +28,29 @@ RecordLookup = str | float | bool | datetime | Iterable[str | float | bool | dat
 """What a field of a custom object is compared with: its type is known to the application alone."""
 
 
-class DialogLookups(TypedDict, total=False):
-    """The look-ups of ``cube.dialogs.list``, ``iter`` and ``count``."""
+class _DateLookups(TypedDict, total=False):
+    """The look-ups of the dates of users, of meetings, and of the Administration API."""
+
+    created_at: SomeTime
+    created_at__lt: SomeTime
+    created_at__lte: SomeTime
+    created_at__gt: SomeTime
+    created_at__gte: SomeTime
+    updated_at: SomeTime
+    updated_at__lt: SomeTime
+    updated_at__lte: SomeTime
+    updated_at__gt: SomeTime
+    updated_at__gte: SomeTime
+
+
+class AdminDialogLookups(_DateLookups, total=False):
+    """The look-ups of ``cube.admin.dialogs.list``, ``iter`` and ``count``."""
 
     id: str | DialogRef
     id__lt: str | DialogRef
     id__lte: str | DialogRef
     id__gt: str | DialogRef
     id__gte: str | DialogRef
-    id__ne: str | DialogRef
-    id__in: Iterable[str | DialogRef]
-    id__nin: Iterable[str | DialogRef]
-    id__all: Iterable[str | DialogRef]
-    id__contains: str | DialogRef
     type: DialogType | int
     type__lt: DialogType | int
     type__lte: DialogType | int
@@ -71,27 +81,27 @@ class DialogLookups(TypedDict, total=False):
     last_message_date_sent__nin: Iterable[SomeTime]
     last_message_date_sent__all: Iterable[SomeTime]
     last_message_date_sent__contains: SomeTime
-    created_at: SomeTime
-    created_at__lt: SomeTime
-    created_at__lte: SomeTime
-    created_at__gt: SomeTime
-    created_at__gte: SomeTime
+    extensions: Mapping[str, str | Iterable[str]]
+
+
+class DialogLookups(AdminDialogLookups, total=False):
+    """The look-ups of ``cube.dialogs.list``, ``iter`` and ``count``: more than those of all dialogs."""
+
+    id__ne: str | DialogRef
+    id__in: Iterable[str | DialogRef]
+    id__nin: Iterable[str | DialogRef]
+    id__all: Iterable[str | DialogRef]
+    id__contains: str | DialogRef
     created_at__ne: SomeTime
     created_at__in: Iterable[SomeTime]
     created_at__nin: Iterable[SomeTime]
     created_at__all: Iterable[SomeTime]
     created_at__contains: SomeTime
-    updated_at: SomeTime
-    updated_at__lt: SomeTime
-    updated_at__lte: SomeTime
-    updated_at__gt: SomeTime
-    updated_at__gte: SomeTime
     updated_at__ne: SomeTime
     updated_at__in: Iterable[SomeTime]
     updated_at__nin: Iterable[SomeTime]
     updated_at__all: Iterable[SomeTime]
     updated_at__contains: SomeTime
-    extensions: Mapping[str, str | Iterable[str]]
 
 
 class MessageLookups(TypedDict, total=False):
@@ -169,7 +179,18 @@ class MessageLookups(TypedDict, total=False):
     updated_at__contains: SomeTime
 
 
-class UserLookups(TypedDict, total=False):
+class AdminMessageLookups(_DateLookups, total=False):
+    """The look-ups of ``cube.admin.messages.list``, ``iter`` and ``count``."""
+
+    id: str | Message
+    id__lt: str | Message
+    id__lte: str | Message
+    id__gt: str | Message
+    id__gte: str | Message
+    dialog: str | DialogRef | Message
+
+
+class UserLookups(_DateLookups, total=False):
     """The look-ups of ``cube.users.list`` and ``iter``."""
 
     id: int | User
@@ -207,16 +228,6 @@ class UserLookups(TypedDict, total=False):
     tags__in: Iterable[str]
     tags__nin: Iterable[str]
     tags__startswith: str
-    created_at: SomeTime
-    created_at__gt: SomeTime
-    created_at__gte: SomeTime
-    created_at__lt: SomeTime
-    created_at__lte: SomeTime
-    updated_at: SomeTime
-    updated_at__gt: SomeTime
-    updated_at__gte: SomeTime
-    updated_at__lt: SomeTime
-    updated_at__lte: SomeTime
     last_request_at: SomeTime
     last_request_at__gt: SomeTime
     last_request_at__gte: SomeTime
@@ -224,79 +235,7 @@ class UserLookups(TypedDict, total=False):
     last_request_at__lte: SomeTime
 
 
-class AdminDialogLookups(TypedDict, total=False):
-    """The look-ups of ``cube.admin.dialogs.list``, ``iter`` and ``count``."""
-
-    id: str | DialogRef
-    id__lt: str | DialogRef
-    id__lte: str | DialogRef
-    id__gt: str | DialogRef
-    id__gte: str | DialogRef
-    type: DialogType | int
-    type__lt: DialogType | int
-    type__lte: DialogType | int
-    type__gt: DialogType | int
-    type__gte: DialogType | int
-    type__ne: DialogType | int
-    type__in: Iterable[DialogType | int]
-    type__nin: Iterable[DialogType | int]
-    type__all: Iterable[DialogType | int]
-    type__contains: DialogType | int
-    name: str
-    name__lt: str
-    name__lte: str
-    name__gt: str
-    name__gte: str
-    name__ne: str
-    name__in: Iterable[str]
-    name__nin: Iterable[str]
-    name__all: Iterable[str]
-    name__contains: str
-    last_message_date_sent: SomeTime
-    last_message_date_sent__lt: SomeTime
-    last_message_date_sent__lte: SomeTime
-    last_message_date_sent__gt: SomeTime
-    last_message_date_sent__gte: SomeTime
-    last_message_date_sent__ne: SomeTime
-    last_message_date_sent__in: Iterable[SomeTime]
-    last_message_date_sent__nin: Iterable[SomeTime]
-    last_message_date_sent__all: Iterable[SomeTime]
-    last_message_date_sent__contains: SomeTime
-    created_at: SomeTime
-    created_at__lt: SomeTime
-    created_at__lte: SomeTime
-    created_at__gt: SomeTime
-    created_at__gte: SomeTime
-    updated_at: SomeTime
-    updated_at__lt: SomeTime
-    updated_at__lte: SomeTime
-    updated_at__gt: SomeTime
-    updated_at__gte: SomeTime
-    extensions: Mapping[str, str | Iterable[str]]
-
-
-class AdminMessageLookups(TypedDict, total=False):
-    """The look-ups of ``cube.admin.messages.list``, ``iter`` and ``count``."""
-
-    id: str | Message
-    id__lt: str | Message
-    id__lte: str | Message
-    id__gt: str | Message
-    id__gte: str | Message
-    dialog: str | DialogRef | Message
-    created_at: SomeTime
-    created_at__lt: SomeTime
-    created_at__lte: SomeTime
-    created_at__gt: SomeTime
-    created_at__gte: SomeTime
-    updated_at: SomeTime
-    updated_at__lt: SomeTime
-    updated_at__lte: SomeTime
-    updated_at__gt: SomeTime
-    updated_at__gte: SomeTime
-
-
-class MeetingLookups(TypedDict, total=False):
+class MeetingLookups(_DateLookups, total=False):
     """The look-ups of ``cube.meetings.list`` and ``iter``."""
 
     start_date: SomeTime
@@ -309,14 +248,4 @@ class MeetingLookups(TypedDict, total=False):
     end_date__lte: SomeTime
     end_date__gt: SomeTime
     end_date__gte: SomeTime
-    created_at: SomeTime
-    created_at__lt: SomeTime
-    created_at__lte: SomeTime
-    created_at__gt: SomeTime
-    created_at__gte: SomeTime
-    updated_at: SomeTime
-    updated_at__lt: SomeTime
-    updated_at__lte: SomeTime
-    updated_at__gt: SomeTime
-    updated_at__gte: SomeTime
     scheduled: bool
