@@ -38,6 +38,7 @@ _MOST_LETTERS = 10_000
 _MOST_BYTES = 64 * 1024 * 1024
 _PATIENCE = 5.0  # seconds to wait for another process that writes
 _SUFFIX = ".dead"
+_CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)  # Windows has no such flag
 _MARK = "UPDATE letters SET is_marked = 1"
 _REMOVE = "DELETE FROM letters"
 _SCHEMA = (
@@ -202,8 +203,8 @@ class DeadLetters:
         ``source`` tells apart the events and receivers of a store. If the process dies before the store knows
         of it, the receiver may give the event up again: then the letter is replaced.
         """
-        text = text_of(failure)
         # Before the transaction: an event that cannot be written must not hold the lock of the file.
+        text = text_of(failure)
         with self._transaction("written") as run:
             run(
                 "INSERT OR REPLACE INTO letters (source, at, size, key, failure) VALUES (?, ?, ?, ?, ?)",
@@ -240,7 +241,7 @@ class DeadLetters:
             try:
                 found.append(MarkedLetter(id, self._failure(text), key))
             except DurableStoreError:
-                continue  # whoever lists the letters sees it
+                continue  # the list of the letters says why
         return found
 
     def has(self, id: int) -> bool:
@@ -315,6 +316,3 @@ class DeadLetters:
 
 def _count(run: Run) -> int:
     return int(run("SELECT count(*) FROM letters").fetchone()[0])
-
-
-_CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
