@@ -174,7 +174,8 @@ def test_a_switched_off_hangup_stays_switched_off():
 
 
 def test_a_stop_of_the_terminal_stops_the_command_until_both_continue():
-    with running("--", "sh", "-c", "echo $$; sleep 1000") as (process, pid):
+    # A shell that starts a program waits in vfork(), where it does not stop before the program runs.
+    with running("--", "sh", "-c", "echo $$; exec sleep 1000") as (process, pid):
         process.send_signal(signal.SIGTSTP)
         for stopped in (pid, process.pid):
             wait_until(lambda stopped=stopped: state_of(stopped) == "T", timeout=SECONDS)
