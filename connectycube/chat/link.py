@@ -7,7 +7,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TypeVar
@@ -66,7 +66,7 @@ class Waker:
         return self._reader.fileno()
 
     @contextmanager
-    def woken_by_signals(self) -> Iterator[None]:
+    def woken_by_signals(self) -> Generator[None]:
         """Let each signal wake the main thread as long as a ``with`` statement runs; elsewhere do nothing.
 
         A signal that arrives just before the wait begins, or that the system gives to another thread, does
