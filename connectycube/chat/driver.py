@@ -732,9 +732,8 @@ class Driver:
             if self.is_closed:
                 return None
             if link is not None:
-                self._link = run.link = None
                 link.close()
-                link = None
+                link = self._link = run.link = None
         # Never later than this thread slept until before, as long as that is to come. A question to the
         # server brings the deadline forward and its answer puts it off, so that each would wake this thread.
         until = self._sleeps_until
