@@ -78,7 +78,7 @@ class Serializable:
             ArgumentTypeError, ArgumentValueError: A field holds something that JSON cannot carry; the error
                 names it.
         """
-        model = _model_of(type(self))
+        model: Any = _model_of(type(self))
         return {"schema": SCHEMA, "model": model.__name__, **_writer_of(model)("", self)}
 
     @classmethod
