@@ -58,7 +58,7 @@ from .output_router import OutputRouter
 from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Credentials
-from .protocol.states import READY_STATES
+from .protocol.states import CLOSED_STATES, READY_STATES
 from .protocol.timers import earlier
 from .receivers import Receivers
 from .requester import Ask, Request, Requester, Result
@@ -218,7 +218,7 @@ class Driver:
     @property
     def is_closed(self) -> bool:
         """Whether the state is IDLE or CLOSED."""
-        return self.core.state in (ChatState.IDLE, ChatState.CLOSED)
+        return self.core.state in CLOSED_STATES
 
     @property
     def is_open(self) -> bool:
@@ -728,12 +728,12 @@ class Driver:
         now = time.monotonic()
         deadline = self._tick(now)
         core, link = self.core, run.link
-        if self.is_closed:
-            return None
-        if link is not None and not core.has_stream:
-            self._link = run.link = None
-            link.close()
-            link = None
+        if not core.has_stream:
+            if self.is_closed:
+                return None
+            if link is not None:
+                link.close()
+                link = self._link = run.link = None
         # Never later than this thread slept until before, as long as that is to come. A question to the
         # server brings the deadline forward and its answer puts it off, so that each would wake this thread.
         until = self._sleeps_until

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
 
@@ -165,7 +165,7 @@ class Receivers:
                 self._prepare(delivery)
             if entry is not None:
                 progress = _Progress(entry.receiver, set(entry.done))
-        running = self.running
+        running = vars(self.running)
         connections = getattr(self.chat, delivery.signal).connections_for(self.chat)
         for connection in connections:
             if hold is not None and not hold.is_valid():
@@ -176,11 +176,9 @@ class Receivers:
                     continue
                 self._note_done(entry, progress)  # before the next receiver, which may take long
             failure = progress.failures.pop(connection.name, None) if progress is not None else None
-            running.hold = hold
-            error = self._call(connection, delivery, entry, failure)
-            answers = running.answers
-            if answers is not None:
-                running.answers = None
+            running["hold"] = hold
+            error = self._call(running, connection, delivery, entry, failure)
+            answers = running.pop("answers", None)
             if error is not None:
                 progress = progress or _Progress()
                 failure = failure or _Failure(time.monotonic())
@@ -216,18 +214,22 @@ class Receivers:
 
     def _call(
         self,
+        running: dict[str, Any],
         connection: Connection,
         delivery: Delivery,
         entry: InboxEntry | None,
         failure: _Failure | None,
     ) -> BaseException | None:
-        """Call a receiver, if it wants the event; return what it raised."""
+        """Call a receiver, if it wants the event; return what it raised.
+
+        ``running`` are the attributes of ``self.running`` in this thread: to set one there costs a call.
+        """
         name, where, event, chat = connection.name, connection.where, delivery.event, self.chat
-        running, dispatcher, thread = self.running, self._dispatcher, threading.get_ident()
-        running.delivery, running.entry, running.receiver = delivery, entry, name
-        running.user_id = self.user_id
+        dispatcher, thread = self._dispatcher, threading.get_ident()
+        running["delivery"], running["entry"], running["receiver"] = delivery, entry, name
+        running["user_id"] = self.user_id
         if failure is not None and failure.answers is not None:
-            running.answers = failure.answers
+            running["answers"] = failure.answers
             failure.answers.begin()
         # As receiver_began() and receiver_ended() of the dispatcher, without the calls.
         receivers, spent = dispatcher.receivers, dispatcher.spent
@@ -239,13 +241,13 @@ class Receivers:
                     managed = partial(
                         self._call_inside, signal=delivery.signal, event=event, receiver=name
                     )
-                    running.call_inside(managed, partial(connection.receiver, chat, event))
+                    self.running.call_inside(managed, partial(connection.receiver, chat, event))
                 else:
                     connection.receiver(chat, event)
         except BaseException as error:  # noqa: BLE001 - also SystemExit: it would end the worker alone
             return error
         finally:
-            running.delivery = running.hold = running.user_id = None
+            running["delivery"] = running["hold"] = running["user_id"] = None
             if outer is None:
                 del receivers[thread]
             else:

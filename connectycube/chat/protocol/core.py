@@ -377,7 +377,7 @@ class Core:
     def committed(self, now: float) -> None:
         """Acknowledge the stanzas of the server, once all outputs are routed."""
         self.session.committed(now)
-        if self._machine.state is ChatState.CLOSING:
+        if self._machine.state not in READY_STATES:
             self._end_if_done(now)
         if self._broken is not None:
             self._end_if_broken(now)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ...models.events import ChatState, StateChange
 
-__all__ = ["READY_STATES", "TRANSITIONS", "StateMachine"]
+__all__ = ["CLOSED_STATES", "READY_STATES", "TRANSITIONS", "StateMachine"]
 
 _S = ChatState
 
@@ -29,7 +29,10 @@ TRANSITIONS: Mapping[ChatState, frozenset[ChatState]] = {
 """The states that may follow each state. The table in the documentation is made from this one."""
 
 READY_STATES = (_S.READY, _S.RESUMED)
-"""The states in which messages flow; no set, as the hash of an Enum is a function of Python."""
+"""The states in which messages flow. Each message asks for them: to look a member up takes a call."""
+
+CLOSED_STATES = (_S.IDLE, _S.CLOSED)
+"""The states without a connection, and without an attempt to make one."""
 
 
 class StateMachine:
