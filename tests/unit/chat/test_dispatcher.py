@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from connectycube._deadline import Deadline
 from connectycube.chat import dispatcher as dispatcher_module
+from connectycube.chat import workers as workers_module
 from connectycube.chat.dispatcher import Again, Dispatcher, Task
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.workers import Workers
@@ -155,6 +156,16 @@ def test_a_task_that_raises_leaves_its_event_to_what_keeps_it(dispatchers, caplo
     assert caplog.text.count("a dispatcher task raised") == 2
 
 
+def test_a_stop_leaves_what_waits_for_its_repetition_to_what_keeps_it(dispatchers):
+    dispatcher, done, left = dispatchers(), [], []
+    again = Again(100.0, lambda: done.append("again"))
+    dispatcher.put(Task(lambda: again, "a", leave=lambda: left.append("a")))
+    wait_until(lambda: dispatcher._waiting)
+    dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert (left, done, dispatcher._queues) == (["a"], [], {})
+
+
 # --- tasks of a user ------------------------------------------------------------------------------
 
 
@@ -185,6 +196,16 @@ def test_what_waits_for_a_repetition_is_forgotten_with_its_user(dispatchers):
     assert dispatcher.forget_user() == 1
     assert dispatcher.wait_until_idle(TIMEOUT)
     assert done == ["behind it"]
+
+
+def test_forgotten_tasks_make_room(dispatchers):
+    dispatcher = dispatchers(events=1)
+    with occupied(dispatcher):
+        dispatcher.put(of_user([], "forgotten", "a"))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        dispatcher.forget_user()
+        bringer.join()
 
 
 def test_a_repetition_of_nobody_keeps_its_delay(dispatchers):
@@ -354,6 +375,41 @@ def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
         assert dispatcher.put(Task(int, size=1_000_000))
         assert not dispatcher.put(Task(int, size=1))
     wait_until_idle(dispatcher)
+
+
+def delivery(size=0, conversation=None):
+    return Delivery(signal="typing_started", event=None, conversation=conversation, size=size)
+
+
+def test_deliveries_are_bounded_by_number(dispatchers):
+    dispatcher = dispatchers(events=3)
+    with occupied(dispatcher):
+        assert dispatcher.put_all([delivery() for _ in range(5)], 1.0) == 3
+        assert dispatcher.put_all([delivery()], 1.0) == 0
+        dispatcher.forget_user()
+
+
+def test_deliveries_are_bounded_by_bytes(dispatchers):
+    dispatcher = dispatchers(size=100)
+    with occupied(dispatcher):
+        assert dispatcher.put_all([delivery(60), delivery(40), delivery(1)], 1.0) == 2
+        dispatcher.forget_user()
+
+
+def test_an_empty_queue_takes_a_delivery_of_any_size(dispatchers):
+    dispatcher = dispatchers(size=100)
+    with occupied(dispatcher):
+        assert dispatcher.put_all([delivery(1_000), delivery(1)], 1.0) == 1
+        dispatcher.forget_user()
+
+
+def test_low_water_follows_a_delivery_that_found_no_room(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=1, on_low_water=low_water)
+    dispatcher.handle = lambda delivery: None
+    with occupied(dispatcher):
+        dispatcher.put_all([delivery(), delivery()], 1.0)
+    assert low_water.called.acquire(timeout=TIMEOUT)
 
 
 def test_an_unbounded_put_is_always_accepted_and_takes_no_room(dispatchers):
@@ -1104,6 +1160,24 @@ def test_a_wait_for_room_ends_while_a_task_awaits_a_missing_event(dispatchers):
         bringer.join()
 
 
+def test_a_task_that_awaits_no_event_any_more_makes_no_room(dispatchers):
+    dispatcher, gate = dispatchers(events=1), Gate()
+
+    def receive():
+        with dispatcher.awaiting_event(lambda: True):
+            pass
+        gate()
+
+    with gate:
+        dispatcher.put(Task(receive))
+        gate.wait_until_entered()
+        dispatcher.put(Task(lambda: None))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        assert not bringer.done.is_set()
+    bringer.join()
+
+
 def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
     dispatcher = dispatchers(events=1)
     with occupied(dispatcher), dispatcher.awaiting_event(lambda: True):
@@ -1123,6 +1197,22 @@ def test_join_does_not_wait_for_workers_that_are_to_go_on_after_all(dispatchers)
         dispatcher.start()  # the worker goes on
         assert joining.result(TIMEOUT) is False
     assert dispatcher.is_working
+
+
+def test_join_fails_if_the_dispatcher_starts_while_its_workers_end(dispatchers, monkeypatch):
+    dispatcher = dispatchers()
+    dispatcher.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatcher.workers, "join", lambda deadline: dispatcher.start() or True)
+        assert dispatcher.join(Deadline(TIMEOUT)) is False
+
+
+def test_a_dispatcher_of_a_fork_takes_no_lock_of_its_parent(monkeypatch):
+    workers = Workers(next(NAMES), 1)
+    lock = workers.lock
+    monkeypatch.setattr(workers_module, "getpid", lambda: -1)
+    made = Dispatcher("of a fork", workers, Limits(), lambda: None)
+    assert made._lock is workers.lock is not lock
 
 
 def test_it_works_until_its_workers_have_ended_the_calling_one_not_counted(dispatchers):
@@ -1198,10 +1288,20 @@ def test_a_task_for_later_takes_the_place_of_an_earlier_one(dispatchers):
     assert ran == ["kept"]
 
 
+def test_a_task_for_later_leaves_a_queue_that_waits_alone(dispatchers):
+    dispatcher, ran = dispatchers(), threading.Event()
+    dispatcher.put(Task(again_later, "lane"))
+    wait_until(lambda: dispatcher._waiting)
+    dispatcher.put_later(0.0, Task(ran.set, "other"))
+    assert ran.wait(TIMEOUT)
+    assert dispatcher._waiting == {"lane"} and len(dispatcher._timers) == 1
+
+
 def test_the_end_of_the_workers_forgets_tasks_for_later(dispatchers):
     dispatcher = dispatchers()
     dispatcher.put_later(1_000.0, Task(lambda: None, "lane"))
     dispatcher.stop()
+    assert dispatcher._timers == []
     assert dispatcher.join(Deadline(TIMEOUT))
     dispatcher.put_later(0.0, Task(lambda: None, "lane"))
     assert dispatcher._timers == []
