@@ -368,8 +368,7 @@ class Dispatcher:
             taken = self._remove(
                 queue_key, lambda task: task.stored is not None and task is not first
             )
-            if self._is_half_empty():
-                self._room.notify_all()
+            self._room.notify_all()
             return taken
 
     @property

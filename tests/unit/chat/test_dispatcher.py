@@ -126,11 +126,44 @@ def test_a_long_queue_that_waits_is_told_to_be_taken_out(dispatchers):
     assert [task.stored for task in dispatcher._queues["a"]] == [0, None]
 
 
+def test_stored_tasks_that_are_taken_make_room(dispatchers):
+    dispatcher = dispatchers(events=2)
+    dispatcher.put(Task(again_later, "a", stored=0))
+    wait_until(lambda: dispatcher._waiting)
+    for number in (1, 2):
+        dispatcher.put(Task(again_later, "a", stored=number))
+    bringer = Bringer(dispatcher)
+    wait_until(lambda: is_waiting(dispatcher))
+    assert dispatcher.take_stored("b") == []
+    assert [task.stored for task in dispatcher.take_stored("a")] == [1, 2]
+    bringer.join()
+
+
+def test_all_stored_tasks_behind_a_repetition_that_runs_are_taken(dispatchers):
+    dispatcher, gate = dispatchers(), Gate()
+    with gate:
+        dispatcher.put(Task(lambda: Again(0.0, gate), "a", stored=0))
+        gate.wait_until_entered()
+        dispatcher.put(Task(again_later, "a", stored=1))
+        assert [task.stored for task in dispatcher.take_stored("a")] == [1]
+
+
+def test_what_is_abandoned_counts_and_is_in_no_file(dispatchers):
+    dispatcher = dispatchers()
+    with occupied(dispatcher):
+        dispatcher.put(Task(lambda: None, "a"))
+        dispatcher.put(Task(lambda: None, "b"))
+        dispatcher.put(Task(lambda: None, "b", stored=1))
+        dispatcher.put(Task(lambda: None, "b"), bounded=False)
+        assert dispatcher.abandoned == 2
+
+
 def test_later_tasks_of_a_queue_that_waits_stay_away_from_half_on(dispatchers):
     dispatcher = dispatchers(events=10)
     dispatcher.put(Task(again_later, "a", stored=0))
     wait_until(lambda: dispatcher._waiting)
     with occupied(dispatcher):
+        assert dispatcher.room_to_half() == 5
         for _ in range(5):
             dispatcher.put(Task(lambda: None, "b"))
         assert (dispatcher.room_to_half(), dispatcher.is_overlong("a", 100, 100)) == (0, False)
@@ -319,6 +352,34 @@ def test_lanes_take_turns_so_that_a_busy_one_starves_nobody(dispatchers):
     dispatcher.start()
     wait_until_idle(dispatcher)
     assert done == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_a_growing_lane_lets_a_repetition_that_is_due_have_its_turn(dispatchers):
+    dispatcher, repeated = dispatchers(), threading.Event()
+
+    def again():
+        if not repeated.is_set():
+            dispatcher.put(Task(again, "busy"))
+
+    dispatcher.put(Task(lambda: Again(0.01, repeated.set), "other"))
+    dispatcher.put(Task(again, "busy"))
+    assert repeated.wait(TIMEOUT)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_dispatcher_waits_for_one_turn_at_a_time(most):
+    dispatcher = make(most)
+    dispatcher._stopping = False  # but without a thread
+    turns = dispatcher.workers.turns
+    dispatcher.put(Task(int, "a"))
+    with dispatcher._lock:
+        turns.popleft()
+        dispatcher.begin()
+    dispatcher.put(Task(int, "b"))
+    with dispatcher._lock:
+        dispatcher.end()
+    dispatcher.put(Task(int, "c"))
+    assert list(turns) == [dispatcher]
 
 
 def test_a_growing_lane_lets_another_lane_have_its_turn(dispatchers):
@@ -663,6 +724,17 @@ def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
     assert done.wait(TIMEOUT)
 
 
+def test_a_start_wakes_what_waits_for_its_repetition_since_before_the_end(dispatchers):
+    dispatcher = dispatchers()
+    dispatcher.put(Task(again_later))
+    wait_until(lambda: dispatcher._repeating)
+    finish(dispatcher)
+    assert dispatcher.workers.alarms == []
+    dispatcher.start()
+    ((moment, _, of),) = dispatcher.workers.alarms
+    assert (moment, of) == (dispatcher._timers[0][0], dispatcher)
+
+
 def test_started_while_stopping_it_has_all_its_workers_again_and_no_more(dispatchers):
     dispatcher = dispatchers(3)
     with occupied(dispatcher) as gate:
@@ -868,7 +940,7 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
     now = 0.0
     monkeypatch.setattr(dispatcher_module, "time", SimpleNamespace(monotonic=lambda: now))
     dispatcher = dispatchers()
-    seen = []
+    seen, spent = [], {}
 
     def take(name, seconds):
         def run():
@@ -877,6 +949,7 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
             now += seconds
             dispatcher.receiver_ended(None)
             seen.append(dispatcher.slowest_of_late())
+            spent.update(dispatcher.spent)
 
         return run
 
@@ -888,6 +961,7 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
     hold.set()
     wait_until_idle(dispatcher)
     assert seen == ["quick", "slow", "slow", "quick"]
+    assert spent == {"quick": 2.5, "slow": 2.0}
     assert dispatcher.slowest_of_late() is None, "the queue is empty"
 
 
@@ -921,15 +995,26 @@ def test_an_idle_worker_keeps_no_event_alive(dispatchers):
 
 def test_an_event_that_takes_the_place_of_another_counts_its_own_size(dispatchers):
     dispatcher, done = make(events=2, size=1_000), []
-    assert dispatcher.put(Task(lambda: done.append("old"), size=100, merge_key="x"))
+    assert dispatcher.put(Task(lambda: done.append("old"), size=100, merge_key="x", since=1.0))
     assert dispatcher.put(Task(lambda: done.append("other"), size=100))
-    assert dispatcher.put(Task(lambda: done.append("new"), size=900, merge_key="x"))
-    assert dispatcher.queued_bytes == 1_000
+    assert dispatcher.put(Task(lambda: done.append("new"), size=900, merge_key="x", since=1.0))
+    assert (dispatcher.queued_bytes, dispatcher.event_bytes) == (1_000, 900)
     assert dispatcher.put(Task(lambda: done.append("too large"), size=901, merge_key="x"))
     assert dispatcher.queued_bytes == 1_000
     dispatcher.start()
     finish(dispatcher)
     assert done == ["new", "other"] and dispatcher.queued_bytes == 0
+
+
+def test_an_uncounted_event_that_is_replaced_still_takes_no_room():
+    dispatcher, done = make(events=1, size=1_000), []
+    dispatcher.put(Task(lambda: done.append("old"), size=1, merge_key="x"), bounded=False)
+    dispatcher.put(Task(lambda: done.append("other"), size=1))
+    dispatcher.put(Task(lambda: done.append("new"), size=5, merge_key="x"))
+    assert dispatcher.queued_bytes == 1
+    dispatcher.start()
+    finish(dispatcher)
+    assert done == ["new", "other"]
 
 
 # --- everything at once ---------------------------------------------------------------------------
@@ -1317,13 +1402,18 @@ def test_a_receiver_inside_another_one_does_not_hide_it(dispatchers):
     assert [each.name for each in dispatcher.running(0.0)] == ["inner"]
     dispatcher.receiver_ended(inner)
     (running,) = dispatcher.running(float("inf"))
-    assert (running.name, running.signal, running.seconds) == (
-        "outer",
-        "message_received",
-        float("inf"),
-    )
+    assert (running.name, running.signal) == ("outer", "message_received")
+    assert dispatcher.running_receivers() == ("outer",)
     dispatcher.receiver_ended(outer)
     assert dispatcher.running(0.0) == ()
+
+
+def test_a_receiver_runs_since_it_began(dispatchers, monkeypatch):
+    monkeypatch.setattr(dispatcher_module, "time", SimpleNamespace(monotonic=lambda: 30.0))
+    dispatcher = dispatchers(start=False)
+    dispatcher.receiver_began("name", "message_received")
+    assert [each.seconds for each in dispatcher.running(100.0)] == [70.0]
+    assert [each.seconds for each in dispatcher.running(10.0)] == [0.0], "the clock was read before"
 
 
 def test_the_oldest_event_is_found_in_whichever_queue(dispatchers):
