@@ -249,6 +249,8 @@ def test_the_application_may_log_in_and_return_nothing():
         ("", ArgumentValueError, "returned str without a token"),
         (Session(user_id=1), ArgumentValueError, "returned Session without a token"),
         (7, ArgumentTypeError, "must return a token or a Session, not int"),
+        (Session(token="new", user_id=2), ArgumentValueError, "returned a session of user 2"),
+        (Session(token="new", id="9"), ArgumentValueError, "returned a session of user None"),
     ],
 )
 def test_a_wrong_session_of_the_application_is_named(returned, error, words):
@@ -377,8 +379,15 @@ def test_an_unknown_expiry_counts_as_valid(state):
     assert not state.has_expired()
 
 
-def test_no_session_has_not_expired():
-    assert not SessionState().has_expired()
+def test_no_session_has_not_expired_and_is_not_renewed():
+    state = SessionState()
+    assert not state.has_expired()
+    assert state.renew(OLD, CallDeadline(1)) is state.shared is None
+
+
+def test_a_renewal_that_cannot_be_called_is_refused():
+    with pytest.raises(ArgumentTypeError, match="renew_session"):
+        SessionState("token")
 
 
 def test_what_is_said_of_an_older_session_is_not_noted(state):

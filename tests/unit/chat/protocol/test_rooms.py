@@ -210,6 +210,11 @@ def test_who_is_thrown_out_by_nobody_and_without_a_word_is_told_so(inside):
     assert left.event == RoomLeft(dialog_id="d1", reason="kicked")
 
 
+def test_a_presence_without_details_ends_the_stay_as_well(inside):
+    xml = f"<presence from='{ROOM}/{ME}' type='unavailable'/>"
+    assert summary(inside.says(xml)) == [RoomLeft(dialog_id="d1", reason="removed")]
+
+
 def test_a_destroyed_room_says_so(inside):
     xml = (
         f"<presence from='{ROOM}/{ME}' type='unavailable'><x xmlns='{USER}'><item role='none'/>"
@@ -269,6 +274,7 @@ def test_a_refusal_is_the_error_of_all_who_wait_and_says_what_to_do(place, condi
     assert [output.waiter for output in outputs] == ["a", "b"]
     for output in outputs:
         assert isinstance(output.error, StanzaError) and hint in str(output.error)
+        assert "None" not in str(output.error)
         assert output.error.condition == condition and output.error.text == "no"
     place.rooms.enter(ME)
     assert len(place.written) == 1, "it is not wanted any more"
@@ -279,6 +285,7 @@ def test_a_refusal_that_nobody_waits_for_is_an_event(place):
     place.rooms.enter(ME)
     (left,) = summary(place.says(refusal("forbidden")))
     assert (left.dialog_id, left.reason, left.error.condition) == ("d1", "refused", "forbidden")
+    assert place.rooms.dialog(ROOM) is None, "it is not wanted any more"
 
 
 def test_only_a_room_or_ones_own_nick_refuses_a_join(place):
