@@ -508,8 +508,7 @@ class Dispatcher:
         if self._ready and not self._has_turn:
             self._has_turn = True
             self.workers.add_turn(self)
-        if self._stopping:
-            self._room.notify_all()  # a thread in join()
+        self._room.notify_all()  # a thread in join()
 
     def _take(self, queue: deque[_Queued]) -> _Queued:
         """Take the next task of a queue."""

@@ -126,6 +126,47 @@ def test_a_long_queue_that_waits_is_told_to_be_taken_out(dispatchers):
     assert [task.stored for task in dispatcher._queues["a"]] == [0, None]
 
 
+@pytest.mark.parametrize(
+    ("events", "behind", "is_told"),
+    [(4, [], False), (4, [None], False), (4, [1], True), (100, [1], False)],
+)
+def test_a_queue_that_waits_is_taken_out_only_if_it_is_long(dispatchers, events, behind, is_told):
+    told = []
+    dispatcher = dispatchers(events=events, on_long_wait=told.append)
+    with occupied(dispatcher):
+        for stored in [0, *behind]:
+            dispatcher.put(Task(again_later, "a", stored=stored))
+        for _ in range(3):
+            dispatcher.put(Task(lambda: None, "b"))
+    wait_until(lambda: dispatcher._queues.keys() == {"a"})
+    assert told == (["a"] if is_told else [])
+
+
+def test_a_queue_that_is_left_at_the_end_is_not_taken_out(dispatchers):
+    told, left, gate = [], [], Gate()
+    dispatcher = dispatchers(events=2, on_long_wait=told.append)
+
+    def run():
+        gate()
+        return again_later()
+
+    with gate:
+        dispatcher.put(Task(run, "a", leave=lambda: left.append("a")))
+        gate.wait_until_entered()
+        for _ in range(2):
+            dispatcher.put(Task(lambda: None, "b"))
+        dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert (told, left, dispatcher._queues) == ([], ["a"], {})
+
+
+def test_a_task_that_is_kept_elsewhere_is_repeated_all_the_same(dispatchers):
+    dispatcher, done, left = dispatchers(), threading.Event(), []
+    dispatcher.put(Task(lambda: Again(0.0, done.set), leave=lambda: left.append(1)))
+    assert done.wait(TIMEOUT)
+    assert left == []
+
+
 def test_stored_tasks_that_are_taken_make_room(dispatchers):
     dispatcher = dispatchers(events=2)
     dispatcher.put(Task(again_later, "a", stored=0))
@@ -711,6 +752,24 @@ def test_stop_lets_everything_queued_run_and_then_ends_the_workers(dispatchers, 
     assert dispatcher.join(Deadline(TIMEOUT))
     assert sorted(done) == list(range(100))
     assert threads_of(dispatcher) == []
+
+
+def test_tasks_of_a_stopping_dispatcher_run_beside_one_another(dispatchers):
+    dispatcher, done = dispatchers(2), threading.Event()
+    with occupied(dispatcher):
+        dispatcher.stop()
+        dispatcher.put(Task(done.set, "other"))
+        assert done.wait(TIMEOUT)
+
+
+def test_a_wait_for_idleness_ends_with_the_last_task(dispatchers):
+    dispatcher = dispatchers()
+    with ThreadPoolExecutor(1) as pool:
+        with occupied(dispatcher):
+            waiting = pool.submit(dispatcher.wait_until_idle, TIMEOUT)
+            wait_until(lambda: is_waiting(dispatcher))
+            assert not dispatcher.wait_until_idle(0.0)
+        assert waiting.result(TIMEOUT) is True
 
 
 def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
