@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from connectycube import Chat, Config
 from connectycube.chat.protocol.addresses import Addresses
-from connectycube.chat.protocol.decoding import Delivery, Unreported, decode
-from connectycube.chat.protocol.parser import MessageStanza
+from connectycube.chat.protocol.decoding import (
+    Delivery,
+    Unreported,
+    decode,
+    decode_refused,
+    summary,
+)
+from connectycube.chat.protocol.parser import MessageStanza, RefusedElement
 from connectycube.errors import StanzaError
 from connectycube.models import (
     Attachment,
@@ -23,6 +29,7 @@ from connectycube.models import (
     MessageFailure,
     MessageStatus,
     ReactionChange,
+    RefusedStanza,
     SystemMessage,
     Typing,
 )
@@ -41,7 +48,9 @@ from tests.unit.chat.protocol.stanzas import (
     chat,
     event,
     group,
+    item,
     read,
+    stanza,
 )
 from tests.unit.chat.protocol.trees import carbons, odd_stanzas
 
@@ -903,3 +912,56 @@ def test_long_names_of_senders_are_not_remembered():
             stanza.attributes[place] = f"1002-7@chat.example/{'r' * 10_000}"
         assert decode(stanza, addresses, 5_000).event.sender_id == 1002
     assert not addresses.origins
+
+
+# --- what is said of a stanza that makes no event -------------------------------------------------
+
+
+def refused(name: str, **attributes: str) -> RefusedElement:
+    found = {key.rstrip("_"): value for key, value in attributes.items()}
+    return RefusedElement(f"jabber:client {name}", found, "it is too large", 123)
+
+
+def test_a_refused_stanza_is_reported_with_its_sender() -> None:
+    delivery = decode_refused(refused("message", from_=FROM, id="m"), ADDRESSES)
+    assert delivery.event == RefusedStanza(
+        kind="message",
+        id="m",
+        sender=FROM,
+        user_id=BOB,
+        dialog_id=None,
+        size=123,
+        reason="it is too large",
+    )
+    assert (delivery.signal, delivery.conversation) == ("stanza_refused", "1002-7@chat.example")
+    assert delivery.merge_key == ("stanza_refused", "1002-7@chat.example")
+
+
+def test_a_refused_stanza_of_a_room_is_its_occupants() -> None:
+    found = decode_refused(refused("presence", from_=f"{ROOM}/{BOB}"), ADDRESSES).event
+    assert (found.dialog_id, found.user_id) == (ROOM_ID, BOB)
+    found = decode_refused(refused("presence", from_=ROOM), ADDRESSES).event
+    assert (found.dialog_id, found.user_id) == (ROOM_ID, None)
+
+
+def test_a_refused_stanza_of_an_unknown_sender_is_reported() -> None:
+    delivery = decode_refused(refused("iq"), ADDRESSES)
+    assert (delivery.event.sender, delivery.event.user_id) == (None, None)
+    assert (delivery.conversation, delivery.merge_key) == (None, ("stanza_refused", ""))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (refused("iq", type="set"), "iq of type set from None with it is too large"),
+        (
+            stanza(chat("<body>secret</body><a xmlns='u'/>")),
+            f"message of type chat from {FROM} with body, u a",
+        ),
+        (stanza(f"<message from='{FROM}'/>"), f"message of type None from {FROM} with nothing"),
+        (item("<iq type='get' id='i'><q xmlns='u'/></iq>"), "iq of type get from None with u q"),
+        (read(chat("<body>secret</body>")), f"message {ID} of user {BOB} in 1002-7@chat.example"),
+    ],
+)
+def test_a_stanza_is_described_without_its_text(found: Any, words: str) -> None:
+    assert summary(found) == words
