@@ -270,6 +270,19 @@ def test_what_waits_for_a_repetition_is_forgotten_with_its_user(dispatchers):
     assert dispatcher.forget_user() == 1
     assert dispatcher.wait_until_idle(TIMEOUT)
     assert done == ["behind it"]
+    assert not dispatcher._repeating and not dispatcher._timers
+
+
+def test_a_forgotten_task_leaves_the_newer_one_of_its_key(dispatchers):
+    dispatcher, done = dispatchers(events=2), []
+    with occupied(dispatcher):
+        dispatcher.put(of_user(done, "forgotten", "a", merge_key="m"))
+        dispatcher.put(Task(lambda: done.append("old"), "a", merge_key="m"))
+        dispatcher.forget_user()
+        dispatcher.put(Task(lambda: done.append("other"), "a"))
+        dispatcher.put(Task(lambda: done.append("new"), "a", merge_key="m"))
+    assert dispatcher.wait_until_idle(TIMEOUT)
+    assert done == ["new", "other"]
 
 
 def test_forgotten_tasks_make_room(dispatchers):
@@ -1405,6 +1418,15 @@ def test_the_sooner_of_two_repetitions_runs_first(dispatchers):
     assert order == ["soon", "late"]
 
 
+def test_a_repetition_waits_for_its_own_moment(dispatchers):
+    dispatcher, soon = dispatchers(), threading.Event()
+    dispatcher.put(Task(again_later, "late"))
+    dispatcher.put(Task(lambda: Again(0.01, soon.set), "soon"))
+    assert soon.wait(TIMEOUT)
+    wait_until(lambda: dispatcher._queues.keys() == {"late"})
+    assert dispatcher._waiting == {"late"}
+
+
 def test_a_queue_is_overlong_only_while_its_first_task_is_to_run_again(dispatchers):
     dispatcher, gate = dispatchers(), Gate()
     dispatcher.put(Task(lambda: Again(0.01, gate), "lane", size=1))
@@ -1430,6 +1452,14 @@ def test_a_task_for_later_takes_the_place_of_an_earlier_one(dispatchers):
     assert len(dispatcher._timers) <= 2
     assert done.wait(TIMEOUT)
     assert ran == ["kept"]
+
+
+def test_a_task_for_later_is_queued_however_full_the_queue_is(dispatchers):
+    dispatcher, ran = dispatchers(2, events=1), threading.Event()
+    with occupied(dispatcher):
+        dispatcher.put(Task(lambda: None, "gate"))
+        dispatcher.put_later(0.0, Task(ran.set, "later"))
+        assert ran.wait(TIMEOUT)
 
 
 def test_a_task_for_later_leaves_a_queue_that_waits_alone(dispatchers):
