@@ -903,6 +903,17 @@ def test_a_worker_of_a_stopped_dispatcher_still_knows_that_it_is_one(dispatchers
     assert answers == [True, True]
 
 
+def test_a_worker_logs_an_error_however_full_the_queue_is(dispatchers, caplog):
+    dispatcher = dispatchers(events=1)
+    with occupied(dispatcher):
+        dispatcher.put(Task(lambda: None))
+        dispatcher.warn(ValueError("of the caller"))
+        assert caplog.records == []
+    wait_until_idle(dispatcher)
+    [record] = caplog.records
+    assert record.getMessage() == f"{dispatcher._name}: of the caller"
+
+
 @pytest.fixture
 def no_threads(monkeypatch):
     """The process has no more threads, until the test says so."""
