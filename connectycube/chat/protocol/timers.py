@@ -43,8 +43,8 @@ class Timers:
 
     def cancel(self, key: Hashable) -> None:
         """Cancel the thing of this key, if there is one."""
-        if self._waiting.pop(key, None) is not None:
-            self._drop_outdated()
+        self._waiting.pop(key, None)
+        self._drop_outdated()
 
     def clear(self) -> None:
         """Cancel all things."""

@@ -42,6 +42,14 @@ def test_what_is_cancelled_is_not_due() -> None:
     assert timers.deadline is None and timers.take_next(9.0) is None
 
 
+def test_a_compacted_heap_begins_with_the_soonest_thing(monkeypatch) -> None:
+    monkeypatch.setattr(timers_module, "_MOST_OUTDATED", 0)
+    timers = timers_with(*((str(when), when) for when in (1.0, 2.0, 10.0, 3.0, 4.0, 11.0, 12.0)))
+    for when in (2.0, 11.0, 12.0, 1.0):
+        timers.cancel(str(when))
+    assert (timers.deadline, len(timers._heap)) == (3.0, 3)
+
+
 TIMES = st.floats(0, 100, allow_nan=False)
 STEPS = st.lists(
     st.tuples(st.just("set"), st.sampled_from("abcde"), TIMES)
