@@ -551,6 +551,17 @@ def test_copies_of_sent_messages_take_their_places_in_a_gap():
     assert not [each for each in said if isinstance(each, Delivery) and each.signal == SHOWN]
 
 
+def test_a_copy_of_a_sent_message_without_a_text_waits_too():
+    recovery, said = alone()
+    opened(recovery, said)
+    own = message(1, sender_id=ALICE, body=None)
+    event = MessageSent(message_id=own.id, dialog=PRIVATE, message=own)
+    delivery = Delivery(signal="message_sent", event=event, conversation=ADDRESSES.user(DAVE))
+    assert recovery.hold_sent(delivery, (ADDRESSES.user(DAVE), ALICE, own.id))
+    recovery.end()
+    assert said[0].delivery.size == 300
+
+
 def test_copies_of_sent_messages_wait_within_bounds_and_for_no_failure():
     recovery, said = alone(limits=Limits(queued_events=2))
     asked = opened(recovery, said)
@@ -888,6 +899,8 @@ def test_a_message_without_a_sender_and_an_id_has_no_key_in_history():
         for lack in ({"id": None}, {"sender_id": None}):
             found = message(1, **lack)
             assert key_in_history(dialog, found, ADDRESSES, ALICE) is None
+    own = Message(id="m1", sender_id=ALICE)
+    assert key_in_history(unplaced, own, ADDRESSES, ALICE) is None
 
 
 def test_only_messages_that_ask_for_it_are_marked_unless_all_are():
