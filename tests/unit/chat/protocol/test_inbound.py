@@ -212,10 +212,42 @@ def test_a_room_echoes_what_was_sent_to_it_once(scene, take):
 
 
 @BOTH
+def test_a_message_of_another_occupant_is_no_echo(scene, take):
+    scene.inbound.expect(sent(1, ROOM, DialogRef.room(ROOM_ID)))
+    (delivery,) = take(scene, in_room(1))
+    assert delivery.event.sender_id == BOB
+
+
+def test_an_own_message_with_an_id_of_another_form_is_recognised(scene):
+    scene.seen.add((ROOM, ALICE, "x1"), 0.0)
+    foreign = in_room(1, nick=ALICE).replace(f"{1:024x}", "x1")
+    assert len(scene.receive(foreign.replace(f"/{ALICE}", f"/{BOB}"))) == 1
+    scene.receive(foreign)
+    assert scene.reasons() == ["own_echoes"]
+    (other,) = scene.receive(foreign.replace("x1", "x2"))
+    assert other.key is not None
+
+
+def test_messages_with_ids_of_another_form_have_keys_of_their_session():
+    scene, names = Scene(), iter("ab")
+    scene.inbound._new_id = lambda: next(names)
+    keys = []
+    for _ in range(2):
+        for number in (1, 2):
+            (delivery,) = scene.receive(private(number).replace(f"{number:024x}", f"x{number}"))
+            keys.append(delivery.key)
+        scene.inbound.caught_up()
+        scene.seen = scene.inbound._seen_messages = SeenMessages()
+        scene.inbound.begin()
+    assert len(set(keys)) == 4 and next(names, None) is None
+
+
+@BOTH
 def test_only_messages_to_rooms_have_an_echo(scene, take):
     scene.inbound.expect(sent(1))
     scene.inbound.expect(sent(2, ROOM, DialogRef.room(ROOM_ID), message=None))
-    for xml in (private(1, sender=f"{TO}/x"), in_room(2, nick=ALICE)):
+    to_bob = private(1, sender=f"{TO}/x").replace(f"to='{TO}'", f"to='{BOBS}'")
+    for xml in (to_bob, in_room(2, nick=ALICE)):
         assert not [each for each in take(scene, xml) if isinstance(each, EchoReceived)]
 
 
@@ -325,8 +357,14 @@ def test_delivered_is_not_due_from_a_rejected_message_on():
     assert marked(scene) == [1]
 
 
+def test_delivered_is_not_due_of_a_message_without_an_id(scene):
+    scene.receive(private(1, MARKABLE).replace(f" id='{1:024x}'", ""))
+    assert marked(scene) == []
+
+
 @BOTH
-def test_a_message_of_a_joined_room_has_the_dialog_that_was_joined(scene, take):
+def test_a_message_of_a_joined_room_has_the_dialog_that_was_joined(take):
+    scene = Scene(auto_delivered=False)
     public = DialogRef.room(ROOM_ID, DialogType.PUBLIC)
     (before,) = take(scene, in_room(1))
     scene.rooms.want(public)
@@ -362,7 +400,7 @@ def test_typing_that_is_stopped_has_no_timer():
 @BOTH
 @pytest.mark.parametrize("expires", [10.0, None])
 def test_a_message_ends_the_typing_of_its_sender(take, expires):
-    scene = Scene(typing_expires=expires)
+    scene = Scene(typing_expires=expires, auto_delivered=False)
     scene.receive(composing())
     other = composing(sender="1003-7@chat.example/x")
     scene.receive(other)
@@ -407,7 +445,20 @@ def test_the_events_of_a_presence_take_room_by_its_bytes(scene):
     (left,) = scene.presence(f"<presence from='{ROOM}/{ALICE}' type='unavailable'/>")
     assert (left.signal, left.size, left.sequence) == ("room_left", 77, None)
     scene.presence(f"<presence from='{ROOM}/{ALICE}' type='unavailable'/>")
-    assert scene.reasons() == ["not_understood"]
+    assert scene.reasons() == ["not_understood"] and len(scene.said) == 1
+
+
+def test_the_presence_of_a_contact_is_reported(scene):
+    (delivery,) = scene.presence(f"<presence from='{FROM}'/>")
+    assert (delivery.event.user_id, delivery.size) == (BOB, 77)
+
+
+def test_an_event_of_another_stanza_takes_room_by_its_bytes(scene):
+    scene.receive(private(1))
+    scene.inbound.count(500)
+    delivery = Delivery(signal="contact_updated", event=None)
+    scene.inbound.report(delivery)
+    assert (delivery.size, delivery.sequence) == (500, 2)
 
 
 @BOTH
@@ -421,6 +472,17 @@ def test_in_a_gap_events_wait_until_there_is_no_room(take):
     assert scene.inbound.first_rejected == 2
     scene.recovery.end()
     assert [each.event.id for each in scene.said[1:]] == [f"{1:024x}"]
+
+
+@BOTH
+def test_a_held_event_takes_room_by_its_own_bytes(scene, take):
+    scene.receive(private(1, f"<body>{'x' * 1000}</body>"))
+    scene.recovery.start_at(0.0)
+    scene.recovery.begin()
+    assert take(scene, private(2)) == []
+    assert signals(scene.receive(composing())) == ["typing_started"], "it waits for no gap"
+    scene.recovery.end()
+    assert [each.size for each in scene.said[1:]] == [stanza(private(2)).size]
 
 
 def test_held_events_behind_a_rejected_stanza_are_dropped_with_it(scene):
