@@ -35,6 +35,7 @@ from connectycube.chat.durable.mode import DURABLE_SIGNALS, Durability, Saved
 from connectycube.chat.durable.records import Kept, Outcome
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.events import OutcomeKnown
+from connectycube.chat.protocol.iq import Answer
 from connectycube.chat.protocol.outbox import Submission
 from tests.support.inside import signals_of
 
@@ -147,6 +148,7 @@ def test_a_forked_child_leaves_the_file_to_its_parent(kept):
     kept._lock.acquire()
     kept.abandon()
     assert kept._store is None and StoreOfParent.is_abandoned
+    kept.leave_parked(PEER)  # with a lock of its own
     kept.release()
     kept.abandon()
     kept._store = store
@@ -236,8 +238,19 @@ def test_only_the_first_login_of_a_file_begins_it(path, clocks):
     kept.release()
     assert kept.open(5, FIRST).beginning == 900.0
     kept.release()
-    assert kept.open(5, evolve(FIRST, at=950.0, begins_gap=True)).beginning == 900.0
+    state = kept.open(5, evolve(FIRST, at=950.0, begins_gap=True))
+    assert (state.beginning, state.service_cursor) == (900.0, None)
     kept.release()
+
+
+def test_the_next_process_begins_where_a_login_in_vain_was_told_to(path, clocks):
+    kept = next_process(path, clocks)
+    kept.open(5, evolve(FIRST, begins_gap=True))
+    kept.note_cursor(-50.0, 100.0)
+    kept.release()
+    other = next_process(path, clocks)
+    assert other.open(5).service_cursor == 900.0
+    other.release()
 
 
 def test_a_file_with_a_cursor_is_not_begun_again(path, clocks):
@@ -327,7 +340,10 @@ def test_a_cursor_is_not_written_while_the_services_time_is_unknown(path, clocks
 def test_typing_statuses_and_states_are_not_kept(kept):
     names = {signal.name for signal in signals_of(ChatSignals())} - DURABLE_SIGNALS
     assert {"typing_started", "message_read", "state_changed"} <= names
-    others = [Delivery(signal=name, event="e", key=(PEER, 7, "a")) for name in names]
+    others: list[Any] = [
+        Delivery(signal=name, event=Message(id="a"), key=(PEER, 7, "a")) for name in names
+    ]
+    others.append(Answer("waiter"))
     assert kept.commit(others, 1.0) == {}
     assert list(kept.commit([*others, one := delivery("one")], 1.0)) == [one]
 
@@ -595,6 +611,7 @@ def test_the_next_process_has_the_messages_without_an_outcome(kept, path):
         ("second", OTHER, True, b"2"),
     ]
     assert state.outbox[0][0].dialog == DialogRef.private(7)
+    assert isinstance(state.outbox[0][0].waiter, SendHandle)
     assert other.known(submission("first")) is state.outbox[0][0].waiter
     with pytest.raises(ValueError, match="was used for a message to 8-1"):
         other.known(submission("second"))
@@ -655,11 +672,15 @@ def test_what_a_receiver_has_handled_is_known_to_the_next_process(kept, path):
     kept.release()
     other = durability(path)
     other.open(5)
+    assert other.has_saved
     [(_, left)], _ = other.load_saved()
+    assert not other.has_saved
     assert left.done == {"one", "two"}
     assert (left.store_id, left.n, left.key) == (entry.store_id, entry.n, entry.key)
-    other.handled(left, keep=False)
     other.release()
+    assert other._store is not None, "its receivers run"
+    other.handled(left, keep=False)
+    assert other._store is None
 
 
 @pytest.fixture
@@ -711,6 +732,36 @@ def test_no_more_bytes_are_read_back_than_fit_the_memory(small, monkeypatch):
     monkeypatch.setattr(mode_module, "MOST_BYTES_IN_MEMORY", 2 * size)
     small.park(entries)
     assert [bodies(small.read_back(PEER, 100)[0]) for _ in range(2)] == [["a", "b"], ["c"]]
+    monkeypatch.setattr(mode_module, "MOST_BYTES_IN_MEMORY", size - 1)
+    small.park(entries)
+    [(first, _)], has_more = small.read_back(PEER, 100)
+    assert has_more and not first.event.redelivered
+
+
+def test_what_was_parked_is_found_by_the_next_login(small):
+    entries = commit(small, *"ab")
+    small.park(entries)
+    small.release()
+    assert small._store is None
+    small.open(5)
+    assert saved_ids(small) == ["a", "b"]
+
+
+def test_one_long_conversation_leaves_room_for_others(path, monkeypatch):
+    monkeypatch.setattr(mode_module, "MOST_IN_MEMORY", 2)
+    left = durability(path)
+    left.open(5)
+    commit(left, *"abc")
+    other = Delivery(signal="message_received", event=Message(id="d"), key=(OTHER, 8, "d"))
+    left.commit([other], None)
+    left._in_hand.clear()
+    left.release()
+    born = durability(path)
+    born.open(5)
+    saved, unread = born.load_saved()
+    assert ([each.event.id for each, _ in saved], unread) == (["a", "b", "d"], [PEER])
+    born._in_hand.clear()
+    born.release()
 
 
 def test_an_event_in_hand_is_not_read_back(small):
@@ -911,6 +962,7 @@ def test_no_letter_is_taken_once_the_file_is_released(kept):
 def test_the_last_event_that_is_put_back_lets_go_of_the_file(kept):
     entry = retried(kept)
     kept.release()
+    assert kept._store is not None
     kept.put_back(entry)
     assert kept._store is None
 
