@@ -116,7 +116,7 @@ def test_a_dispatcher_with_few_bytes_has_room_in_full_workers(shared):
     wait_until(lambda: len(scene.low) == 2)  # each is told that it has room again
 
 
-def test_a_dispatcher_waits_for_room_while_it_and_the_workers_are_half_full(shared):
+def test_a_dispatcher_waits_for_room_while_it_and_all_are_half_full(shared):
     scene = shared(size=1_000)
     loud, quiet = scene.dispatcher(), scene.dispatcher()
 

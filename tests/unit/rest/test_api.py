@@ -247,7 +247,7 @@ def test_an_own_new_session_is_not_tried():
     assert tokens() == []
 
 
-def test_an_expired_session_that_cannot_be_renewed_is_the_services_to_judge():
+def test_an_expired_session_without_a_renewal_is_sent_all_the_same():
     api, transport = api_over(lambda request: Response(200))
     api._state.expires(api.session, EXPIRED)
     assert api.live_session().token == "t0k3n-0"

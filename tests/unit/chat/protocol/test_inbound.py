@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ LAST = 2**32 - 1
 class Scene:
     """The receiving half of Alice's session, with all that it says."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, new_id: Callable[[], str] = lambda: "session", **settings: Any) -> None:
         config = Config(app_id=7, auth_key="k", **settings)
         self.said: list[Any] = []
         self.refused: list[MessageFailure] = []
@@ -54,7 +55,7 @@ class Scene:
         )
         self.inbound = Inbound(
             *(config, ADDRESSES, self.rooms, self.timers, self.counters, self.seen, self.recovery),
-            *(lambda: "session", self.said.append, self.refused.append),
+            *(new_id, self.said.append, self.refused.append),
         )
         self.inbound.begin()
 
@@ -229,16 +230,14 @@ def test_an_own_message_with_an_id_of_another_form_is_recognised(scene):
 
 
 def test_messages_with_ids_of_another_form_have_keys_of_their_session():
-    scene, names = Scene(), iter("ab")
-    scene.inbound._new_id = lambda: next(names)
-    keys = []
+    names = iter("ab")
+    scene, keys = Scene(new_id=lambda: next(names)), []
     for _ in range(2):
         for number in (1, 2):
             (delivery,) = scene.receive(private(number).replace(f"{number:024x}", f"x{number}"))
             keys.append(delivery.key)
-        scene.inbound.caught_up()
-        scene.seen = scene.inbound._seen_messages = SeenMessages()
         scene.inbound.begin()
+        scene.inbound.caught_up()
     assert len(set(keys)) == 4 and next(names, None) is None
 
 
