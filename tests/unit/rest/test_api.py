@@ -235,6 +235,28 @@ def test_a_call_renews_once_and_a_shared_session_twice(shared, requests):
     assert len(tokens()) == requests
 
 
+def test_a_shared_session_that_nobody_renews_is_what_there_is():
+    nobody = Shared()
+    nobody.obtain = lambda stale, deadline, create: None
+    api, tokens = renewing(shared=nobody)
+    assert api.live_session(refused=Secret("t0k3n-0")).token == "t0k3n-0"
+    assert tokens() == []
+
+
+def test_a_download_renews_the_session_as_a_call_does():
+    api, tokens = renewing("t0k3n-1")
+    api.download(("blobs", "1"), File(), api.deadline(5))
+    assert tokens() == ["t0k3n-0", "t0k3n-1"]
+
+
+def test_without_a_session_there_is_no_user():
+    api, _ = api_over(lambda request: Response(200))
+    api.identify(Session(token="t0k3n-0", user_id=7, id="9"))
+    assert (api.user_id, api.session.id) == (7, "9")
+    api.forget(api.session)
+    assert api.user_id is None
+
+
 def test_a_live_session_of_another_process_is_tried_first():
     api, tokens = renewing("t0k3n-2", shared=Shared())
     assert api.live_session(refused=Secret("t0k3n-0")).token == "t0k3n-2"
@@ -263,10 +285,13 @@ def test_a_call_that_renews_nothing_sends_an_expired_token():
 
 
 def test_no_live_session_is_found_once_the_client_is_closed():
-    api, _ = api_over(lambda request: Response(200))
+    api, transport = api_over(lambda request: Response(200))
     api.close()
     with pytest.raises(ClientClosedError):
         api.live_session()
+    with pytest.raises(ClientClosedError):
+        api.call("GET", PATH)
+    assert transport.requests == ()
 
 
 def test_a_session_without_a_token_sends_none():
@@ -306,6 +331,8 @@ def test_only_a_body_has_a_content_type():
     api.call("GET", PATH)
     api.call("POST", PATH, body={})
     without, with_body = transport.requests
+    accepted = [without.headers[name] for name in ("Accept", "Accept-Encoding")]
+    assert accepted == ["application/json", "gzip"]
     assert "Content-Type" not in without.headers
     assert (with_body.headers["Content-Type"], with_body.body) == ("application/json", b"{}")
     assert with_body.headers["User-Agent"].startswith("connectycube-python/")
@@ -346,11 +373,19 @@ def test_a_transport_may_return_one_response_many_times():
     assert repr(api) == f"<Api {BASE}>"
 
 
+def test_a_request_is_repeated_as_often_as_the_policy_says(monkeypatch):
+    monkeypatch.setattr("connectycube.rest._api.time.sleep", lambda seconds: None)
+    api, transport = api_over(lambda request: Response(503), retry=RetryPolicy(max_retries=2))
+    with pytest.raises(ServerError):
+        api.call("GET", PATH)
+    assert len(transport.requests) == 3
+
+
 def test_a_retry_waits_only_if_the_deadline_leaves_time(monkeypatch):
     pauses = []
     monkeypatch.setattr("connectycube.rest._api.time.sleep", pauses.append)
     for failure in (ConnectionRefusedError(), Response(429, headers={"Retry-After": "6"})):
-        api, _ = api_over(None, retry=RetryPolicy(max_retries=1, delay=40.0))
+        api, _ = api_over(None, retry=RetryPolicy(max_retries=1, delay=40.0, max_delay=40.0))
         api.transport.add("GET", "/chat/Dialog", failure)
         with pytest.raises((ApiNetworkError, RateLimitError)):
             api.call("GET", PATH, timeout=5)

@@ -250,6 +250,23 @@ def test_only_messages_to_rooms_have_an_echo(scene, take):
         assert not [each for each in take(scene, xml) if isinstance(each, EchoReceived)]
 
 
+@pytest.mark.parametrize("change", ["replace", "remove"])
+def test_a_change_says_whether_the_author_of_the_message_made_it(scene, change):
+    space = {"replace": "urn:xmpp:message-correct:0", "remove": "urn:xmpp:message-delete:0"}[change]
+    inside = f"<body>new</body><{change} xmlns='{space}' id='{1:024x}'/>"
+    scene.receive(in_room(1))
+    found = [scene.receive(in_room(number, inside, nick))[0] for number, nick in ((2, BOB), (3, 9))]
+    assert [delivery.event.by_author for delivery in found] == [True, False]
+
+
+def test_a_copy_of_what_another_device_got_is_recognised_by_its_content(scene):
+    foreign = private(1).replace(f"{1:024x}", "x1")
+    scene.receive(foreign)
+    assert scene.receive(carbon(foreign))[0].reason == "repeated"
+    assert len(scene.receive(carbon(foreign.replace("hi", "ho")))) == 1
+    assert scene.reasons() == []
+
+
 def test_a_stanza_without_meaning_is_dropped_with_its_reason(scene):
     scene.receive(private(1, ""))
     assert scene.reasons() == ["not_understood"]
