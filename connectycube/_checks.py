@@ -93,11 +93,15 @@ def check_number(
     """Return ``value`` as a float if it is a finite number (no bool) within the bounds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ArgumentTypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ArgumentValueError(f"{name} must be finite, not {value}")
-    if (least is not None and value < least) or (most is not None and value > most):
+    try:
+        number = float(value)
+    except OverflowError:  # an int beyond all floats
+        number = math.inf if value > 0 else -math.inf
+    if not math.isfinite(number):
+        raise ArgumentValueError(f"{name} must be finite, not {number}")
+    if (least is not None and number < least) or (most is not None and number > most):
         raise _out_of_bounds(name, value, least, most)
-    return float(value)
+    return number
 
 
 def check_bool(name: str, value: object) -> bool:

@@ -137,7 +137,6 @@ class Dispatcher:
         """The number of events that were merged or dropped because the queue was full."""
         self.receivers: dict[int, tuple[str, str, float]] = {}
         """The receivers that run now, by thread identifier: name, signal, and when it began (monotonic)."""
-        self._idle_waiters = 0  # threads in wait_until_idle
         self.spent: dict[str, float] = {}
         """The seconds of each receiver since the queue was last empty."""
 
@@ -250,11 +249,7 @@ class Dispatcher:
     def wait_until_idle(self, timeout: float | None) -> bool:
         """Wait at most ``timeout`` seconds until all tasks so far are done; return whether they are."""
         with self._lock:
-            self._idle_waiters += 1
-            try:
-                return self._room.wait_for(lambda: not self._queues, timeout)
-            finally:
-                self._idle_waiters -= 1
+            return self._room.wait_for(lambda: not self._queues, timeout)
 
     def put(self, task: Task, *, bounded: bool = True, counts: bool | None = None) -> bool:
         """Queue a task; return False if the queue is full and the task is neither unbounded nor mergeable.
@@ -263,7 +258,7 @@ class Dispatcher:
         so they cannot crowd out bounded ones.
         """
         with self._lock:
-            if bounded and self.queued and not self._has_room(task.size):
+            if bounded and not self._has_room(task.size):
                 self._was_full = True
                 if task.merge_key is None:
                     return False
@@ -318,7 +313,7 @@ class Dispatcher:
                 if is_shared:
                     workers.queued_bytes += size
             self.events += count
-            if ready and not self._has_turn:
+            if ready:
                 self._take_turn()
         return count
 
@@ -373,8 +368,7 @@ class Dispatcher:
             taken = self._remove(
                 queue_key, lambda task: task.stored is not None and task is not first
             )
-            if self._is_half_empty():
-                self._room.notify_all()
+            self._room.notify_all()
             return taken
 
     @property
@@ -514,8 +508,7 @@ class Dispatcher:
         if self._ready and not self._has_turn:
             self._has_turn = True
             self.workers.add_turn(self)
-        if self._stopping:
-            self._room.notify_all()  # a thread in join()
+        self._room.notify_all()  # a thread in join()
 
     def _take(self, queue: deque[_Queued]) -> _Queued:
         """Take the next task of a queue."""
@@ -587,8 +580,7 @@ class Dispatcher:
         del self._queues[queue_key]
         if not self._queues:
             self.spent.clear()
-            if self._idle_waiters:
-                self._room.notify_all()
+            self._room.notify_all()
 
     # --- repetitions ---
 

@@ -59,7 +59,6 @@ from .protocol.core import Core
 from .protocol.decoding import Delivery
 from .protocol.events import Credentials
 from .protocol.states import CLOSED_STATES, READY_STATES
-from .protocol.timers import earlier
 from .receivers import Receivers
 from .requester import Ask, Request, Requester, Result
 from .send_handle import handles_for
@@ -769,7 +768,8 @@ class Driver:
                 self._write(self._link)
             deadline = self.core.next_deadline
         if hold is not None:
-            deadline = earlier(deadline, now + hold.seconds_to_change)
+            change = now + hold.seconds_to_change
+            deadline = change if deadline is None else min(deadline, change)
         return deadline
 
     def connect(self, run: Run, waker: Waker) -> None:

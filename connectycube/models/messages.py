@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -274,8 +273,8 @@ def text_of(name: str, value: object, kinds: str) -> str:
         return check_text(name, value)
     if not isinstance(value, (bool, int, float)):
         raise ArgumentTypeError(f"{name} must be {kinds}, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ArgumentValueError(f"{name} must be finite, not {value}")
+    if not isinstance(value, bool):
+        check_number(name, value)
     return as_text(value) or ""
 
 

@@ -63,6 +63,22 @@ def test_a_failed_attempt_does_not_count_as_ready_since_the_last_time() -> None:
     assert backoff.next_delay() == 10
 
 
+def test_an_attempt_that_fails_before_any_was_ready_counts() -> None:
+    backoff = Backoff(ReconnectPolicy(), middle)
+    assert backoff.next_delay() == 5
+    backoff.lost(1000.0)
+    assert backoff.next_delay() == 10
+
+
+def test_after_a_reset_an_attempt_that_fails_counts() -> None:
+    backoff = Backoff(ReconnectPolicy(reset_after=10), middle)
+    backoff.ready(0.0)
+    backoff.reset()
+    assert backoff.next_delay() == 5
+    backoff.lost(1000.0)
+    assert backoff.next_delay() == 10
+
+
 def test_reset_starts_anew() -> None:
     backoff = Backoff(ReconnectPolicy(max_attempts=1), middle)
     assert [backoff.next_delay(), backoff.next_delay()] == [5, None]

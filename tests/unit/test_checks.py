@@ -77,7 +77,7 @@ def test_a_wrong_type_is_a_type_error_with_the_name(check, values):
     ("check", "values"),
     [
         (checks.check_str, ["", "\ud800", "a\udfffb"]),
-        (checks.check_number, [math.nan, math.inf, -math.inf]),
+        (checks.check_number, [math.nan, math.inf, -math.inf, 10**400, -(10**5000)]),
         (
             checks.check_id,
             [

@@ -177,25 +177,20 @@ def _usual_dialog_param(dialog_id: str) -> str:
     return f"<dialog_id>{_id('dialog_id', dialog_id)}</dialog_id>"
 
 
-_last_moment: tuple[datetime | None, int] = (None, 0)  # with its seconds
+_last_moment: tuple[datetime, int] = (EPOCH, 0)  # with its seconds
 
 
 def _seconds(moment: datetime | None) -> int:
     global _last_moment  # noqa: PLW0603 - the messages of one second have the same moment
     last, seconds = _last_moment
-    if moment is last and moment is not None:
+    if moment is last:
         return seconds
-    seconds = _read_seconds(moment)
-    _last_moment = (moment, seconds)
-    return seconds
-
-
-def _read_seconds(moment: object) -> int:
     if not isinstance(moment, datetime):
         raise ArgumentTypeError(f"date_sent must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
         raise ArgumentValueError("date_sent must be an aware datetime: it has no time zone")
-    return int((moment - EPOCH).total_seconds())
+    _last_moment = moment, int((moment - EPOCH).total_seconds())
+    return _last_moment[1]
 
 
 def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = frozenset()) -> str:
@@ -223,12 +218,7 @@ _NUMBERS = tuple(f' {name}="' for name in ("size", "width", "height", "duration"
 
 def _plain_attachment(attachment: Attachment) -> str | None:
     """Write an attachment as :func:`_attachment` does, if all in it is usual and needs no escape; or None."""
-    if (
-        not isinstance(attachment, Attachment)
-        or attachment.data is not None
-        or type(attachment.extra) is not dict
-        or attachment.extra
-    ):
+    if not isinstance(attachment, Attachment) or attachment.data is not None or attachment.extra:
         return None
     written, quotes = "", 0
     own_id, uid = attachment.id, attachment.uid

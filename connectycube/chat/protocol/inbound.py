@@ -129,10 +129,7 @@ class Inbound:
         self.handled = (
             self._received if self.first_rejected is None else (self.first_rejected - 1) % MODULUS
         )
-        marks = self._to_mark
-        if not marks:
-            return []
-        self._to_mark = []
+        marks, self._to_mark = self._to_mark, []
         return [message for sequence, message in marks if self._is_before_rejected(sequence)]
 
     def reject(self, rejected: Sequence[Delivery]) -> None:
@@ -267,7 +264,7 @@ class Inbound:
         self._refused(failure)
         if sent is not None:
             delivery.signal = sent.failed
-            if failure.dialog_id is None and sent.dialog.id is not None:
+            if failure.dialog_id is None:
                 delivery.event = evolve(failure, dialog_id=sent.dialog.id)
         return None
 

@@ -151,7 +151,6 @@ class Recovery:
         self.is_open = self.is_holding = True
         self._recovered_messages = 0
         self._asked = self._asked_since = self._gaps = None
-        self._unplaced = set()
         self._has_failed = False
 
     def ask(self) -> None:
@@ -417,8 +416,8 @@ class _Held:
             or self._bytes + delivery.size > self._limits.queued_bytes
         ):
             return False
-        is_alone = delivery.key is not None and delivery.key not in self._waiting
-        entry = delivery.key if is_alone and delivery.key is not None else next(self._numbers)
+        key = delivery.key
+        entry = next(self._numbers) if key is None or key in self._waiting else key
         self._waiting[entry] = delivery
         self._bytes += delivery.size
         return True

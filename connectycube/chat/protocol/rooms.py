@@ -110,7 +110,7 @@ class Rooms:
         self._enter(jid, self._rooms[jid], me)
 
     def _enter(self, jid: str, room: _Room, me: int) -> None:
-        if not room.is_joining and not room.is_joined:
+        if not room.is_joining:
             room.is_joining = True
             self._send(encode_join(jid, me, self._new_id()))
 

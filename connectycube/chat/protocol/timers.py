@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Hashable
 from typing import Any
 
-__all__ = ["Timers", "earlier"]
+__all__ = ["Timers"]
 
 
 _MOST_OUTDATED = 64
@@ -43,8 +43,8 @@ class Timers:
 
     def cancel(self, key: Hashable) -> None:
         """Cancel the thing of this key, if there is one."""
-        if self._waiting.pop(key, None) is not None:
-            self._drop_outdated()
+        self._waiting.pop(key, None)
+        self._drop_outdated()
 
     def clear(self) -> None:
         """Cancel all things."""
@@ -76,10 +76,3 @@ class Timers:
     def _is_current(self, entry: tuple[float, str, int, Hashable]) -> bool:
         found = self._waiting.get(entry[3])
         return found is not None and found[2] == entry[2]
-
-
-def earlier(one: float | None, other: float | None) -> float | None:
-    """Return the earlier of two times; None stands for never."""
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from connectycube._deadline import Deadline
 from connectycube.chat import dispatcher as dispatcher_module
+from connectycube.chat import workers as workers_module
 from connectycube.chat.dispatcher import Again, Dispatcher, Task
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.workers import Workers
@@ -125,11 +126,85 @@ def test_a_long_queue_that_waits_is_told_to_be_taken_out(dispatchers):
     assert [task.stored for task in dispatcher._queues["a"]] == [0, None]
 
 
+@pytest.mark.parametrize(
+    ("events", "behind", "is_told"),
+    [(4, [], False), (4, [None], False), (4, [1], True), (100, [1], False)],
+)
+def test_a_queue_that_waits_is_taken_out_only_if_it_is_long(dispatchers, events, behind, is_told):
+    told = []
+    dispatcher = dispatchers(events=events, on_long_wait=told.append)
+    with occupied(dispatcher):
+        for stored in [0, *behind]:
+            dispatcher.put(Task(again_later, "a", stored=stored))
+        for _ in range(3):
+            dispatcher.put(Task(lambda: None, "b"))
+    wait_until(lambda: dispatcher._queues.keys() == {"a"})
+    assert told == (["a"] if is_told else [])
+
+
+def test_a_queue_that_is_left_at_the_end_is_not_taken_out(dispatchers):
+    told, left, gate = [], [], Gate()
+    dispatcher = dispatchers(events=2, on_long_wait=told.append)
+
+    def run():
+        gate()
+        return again_later()
+
+    with gate:
+        dispatcher.put(Task(run, "a", leave=lambda: left.append("a")))
+        gate.wait_until_entered()
+        for _ in range(2):
+            dispatcher.put(Task(lambda: None, "b"))
+        dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert (told, left, dispatcher._queues) == ([], ["a"], {})
+
+
+def test_a_task_that_is_kept_elsewhere_is_repeated_all_the_same(dispatchers):
+    dispatcher, done, left = dispatchers(), threading.Event(), []
+    dispatcher.put(Task(lambda: Again(0.0, done.set), leave=lambda: left.append(1)))
+    assert done.wait(TIMEOUT)
+    assert left == []
+
+
+def test_stored_tasks_that_are_taken_make_room(dispatchers):
+    dispatcher = dispatchers(events=2)
+    dispatcher.put(Task(again_later, "a", stored=0))
+    wait_until(lambda: dispatcher._waiting)
+    for number in (1, 2):
+        dispatcher.put(Task(again_later, "a", stored=number))
+    bringer = Bringer(dispatcher)
+    wait_until(lambda: is_waiting(dispatcher))
+    assert dispatcher.take_stored("b") == []
+    assert [task.stored for task in dispatcher.take_stored("a")] == [1, 2]
+    bringer.join()
+
+
+def test_all_stored_tasks_behind_a_repetition_that_runs_are_taken(dispatchers):
+    dispatcher, gate = dispatchers(), Gate()
+    with gate:
+        dispatcher.put(Task(lambda: Again(0.0, gate), "a", stored=0))
+        gate.wait_until_entered()
+        dispatcher.put(Task(again_later, "a", stored=1))
+        assert [task.stored for task in dispatcher.take_stored("a")] == [1]
+
+
+def test_what_is_abandoned_counts_and_is_in_no_file(dispatchers):
+    dispatcher = dispatchers()
+    with occupied(dispatcher):
+        dispatcher.put(Task(lambda: None, "a"))
+        dispatcher.put(Task(lambda: None, "b"))
+        dispatcher.put(Task(lambda: None, "b", stored=1))
+        dispatcher.put(Task(lambda: None, "b"), bounded=False)
+        assert dispatcher.abandoned == 2
+
+
 def test_later_tasks_of_a_queue_that_waits_stay_away_from_half_on(dispatchers):
     dispatcher = dispatchers(events=10)
     dispatcher.put(Task(again_later, "a", stored=0))
     wait_until(lambda: dispatcher._waiting)
     with occupied(dispatcher):
+        assert dispatcher.room_to_half() == 5
         for _ in range(5):
             dispatcher.put(Task(lambda: None, "b"))
         assert (dispatcher.room_to_half(), dispatcher.is_overlong("a", 100, 100)) == (0, False)
@@ -153,6 +228,16 @@ def test_a_task_that_raises_leaves_its_event_to_what_keeps_it(dispatchers, caplo
     assert dispatcher.wait_until_idle(TIMEOUT)
     assert left == ["left"]
     assert caplog.text.count("a dispatcher task raised") == 2
+
+
+def test_a_stop_leaves_what_waits_for_its_repetition_to_what_keeps_it(dispatchers):
+    dispatcher, done, left = dispatchers(), [], []
+    again = Again(100.0, lambda: done.append("again"))
+    dispatcher.put(Task(lambda: again, "a", leave=lambda: left.append("a")))
+    wait_until(lambda: dispatcher._waiting)
+    dispatcher.stop()
+    assert dispatcher.join(Deadline(TIMEOUT))
+    assert (left, done, dispatcher._queues) == (["a"], [], {})
 
 
 # --- tasks of a user ------------------------------------------------------------------------------
@@ -185,6 +270,29 @@ def test_what_waits_for_a_repetition_is_forgotten_with_its_user(dispatchers):
     assert dispatcher.forget_user() == 1
     assert dispatcher.wait_until_idle(TIMEOUT)
     assert done == ["behind it"]
+    assert not dispatcher._repeating and not dispatcher._timers
+
+
+def test_a_forgotten_task_leaves_the_newer_one_of_its_key(dispatchers):
+    dispatcher, done = dispatchers(events=2), []
+    with occupied(dispatcher):
+        dispatcher.put(of_user(done, "forgotten", "a", merge_key="m"))
+        dispatcher.put(Task(lambda: done.append("old"), "a", merge_key="m"))
+        dispatcher.forget_user()
+        dispatcher.put(Task(lambda: done.append("other"), "a"))
+        dispatcher.put(Task(lambda: done.append("new"), "a", merge_key="m"))
+    assert dispatcher.wait_until_idle(TIMEOUT)
+    assert done == ["new", "other"]
+
+
+def test_forgotten_tasks_make_room(dispatchers):
+    dispatcher = dispatchers(events=1)
+    with occupied(dispatcher):
+        dispatcher.put(of_user([], "forgotten", "a"))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        dispatcher.forget_user()
+        bringer.join()
 
 
 def test_a_repetition_of_nobody_keeps_its_delay(dispatchers):
@@ -300,6 +408,34 @@ def test_lanes_take_turns_so_that_a_busy_one_starves_nobody(dispatchers):
     assert done == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
+def test_a_growing_lane_lets_a_repetition_that_is_due_have_its_turn(dispatchers):
+    dispatcher, repeated = dispatchers(), threading.Event()
+
+    def again():
+        if not repeated.is_set():
+            dispatcher.put(Task(again, "busy"))
+
+    dispatcher.put(Task(lambda: Again(0.01, repeated.set), "other"))
+    dispatcher.put(Task(again, "busy"))
+    assert repeated.wait(TIMEOUT)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_dispatcher_waits_for_one_turn_at_a_time(most):
+    dispatcher = make(most)
+    dispatcher._stopping = False  # but without a thread
+    turns = dispatcher.workers.turns
+    dispatcher.put(Task(int, "a"))
+    with dispatcher._lock:
+        turns.popleft()
+        dispatcher.begin()
+    dispatcher.put(Task(int, "b"))
+    with dispatcher._lock:
+        dispatcher.end()
+    dispatcher.put(Task(int, "c"))
+    assert list(turns) == [dispatcher]
+
+
 def test_a_growing_lane_lets_another_lane_have_its_turn(dispatchers):
     dispatcher = dispatchers()
     other = threading.Event()
@@ -354,6 +490,41 @@ def test_an_empty_queue_takes_a_task_of_any_size(dispatchers):
         assert dispatcher.put(Task(int, size=1_000_000))
         assert not dispatcher.put(Task(int, size=1))
     wait_until_idle(dispatcher)
+
+
+def delivery(size=0, conversation=None):
+    return Delivery(signal="typing_started", event=None, conversation=conversation, size=size)
+
+
+def test_deliveries_are_bounded_by_number(dispatchers):
+    dispatcher = dispatchers(events=3)
+    with occupied(dispatcher):
+        assert dispatcher.put_all([delivery() for _ in range(5)], 1.0) == 3
+        assert dispatcher.put_all([delivery()], 1.0) == 0
+        dispatcher.forget_user()
+
+
+def test_deliveries_are_bounded_by_bytes(dispatchers):
+    dispatcher = dispatchers(size=100)
+    with occupied(dispatcher):
+        assert dispatcher.put_all([delivery(60), delivery(40), delivery(1)], 1.0) == 2
+        dispatcher.forget_user()
+
+
+def test_an_empty_queue_takes_a_delivery_of_any_size(dispatchers):
+    dispatcher = dispatchers(size=100)
+    with occupied(dispatcher):
+        assert dispatcher.put_all([delivery(1_000), delivery(1)], 1.0) == 1
+        dispatcher.forget_user()
+
+
+def test_low_water_follows_a_delivery_that_found_no_room(dispatchers):
+    low_water = LowWater()
+    dispatcher = dispatchers(events=1, on_low_water=low_water)
+    dispatcher.handle = lambda delivery: None
+    with occupied(dispatcher):
+        dispatcher.put_all([delivery(), delivery()], 1.0)
+    assert low_water.called.acquire(timeout=TIMEOUT)
 
 
 def test_an_unbounded_put_is_always_accepted_and_takes_no_room(dispatchers):
@@ -596,6 +767,24 @@ def test_stop_lets_everything_queued_run_and_then_ends_the_workers(dispatchers, 
     assert threads_of(dispatcher) == []
 
 
+def test_tasks_of_a_stopping_dispatcher_run_beside_one_another(dispatchers):
+    dispatcher, done = dispatchers(2), threading.Event()
+    with occupied(dispatcher):
+        dispatcher.stop()
+        dispatcher.put(Task(done.set, "other"))
+        assert done.wait(TIMEOUT)
+
+
+def test_a_wait_for_idleness_ends_with_the_last_task(dispatchers):
+    dispatcher = dispatchers()
+    with ThreadPoolExecutor(1) as pool:
+        with occupied(dispatcher):
+            waiting = pool.submit(dispatcher.wait_until_idle, TIMEOUT)
+            wait_until(lambda: is_waiting(dispatcher))
+            assert not dispatcher.wait_until_idle(0.0)
+        assert waiting.result(TIMEOUT) is True
+
+
 def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
     dispatcher = dispatchers(2)
     finish(dispatcher)
@@ -605,6 +794,17 @@ def test_what_is_put_after_the_end_runs_once_it_is_started_again(dispatchers):
     assert dispatcher.queued == 1
     dispatcher.start()
     assert done.wait(TIMEOUT)
+
+
+def test_a_start_wakes_what_waits_for_its_repetition_since_before_the_end(dispatchers):
+    dispatcher = dispatchers()
+    dispatcher.put(Task(again_later))
+    wait_until(lambda: dispatcher._repeating)
+    finish(dispatcher)
+    assert dispatcher.workers.alarms == []
+    dispatcher.start()
+    ((moment, _, of),) = dispatcher.workers.alarms
+    assert (moment, of) == (dispatcher._timers[0][0], dispatcher)
 
 
 def test_started_while_stopping_it_has_all_its_workers_again_and_no_more(dispatchers):
@@ -701,6 +901,17 @@ def test_a_worker_of_a_stopped_dispatcher_still_knows_that_it_is_one(dispatchers
     next_is_queued.set()
     wait_until(lambda: len(answers) == 2)
     assert answers == [True, True]
+
+
+def test_a_worker_logs_an_error_however_full_the_queue_is(dispatchers, caplog):
+    dispatcher = dispatchers(events=1)
+    with occupied(dispatcher):
+        dispatcher.put(Task(lambda: None))
+        dispatcher.warn(ValueError("of the caller"))
+        assert caplog.records == []
+    wait_until_idle(dispatcher)
+    [record] = caplog.records
+    assert record.getMessage() == f"{dispatcher._name}: of the caller"
 
 
 @pytest.fixture
@@ -812,7 +1023,7 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
     now = 0.0
     monkeypatch.setattr(dispatcher_module, "time", SimpleNamespace(monotonic=lambda: now))
     dispatcher = dispatchers()
-    seen = []
+    seen, spent = [], {}
 
     def take(name, seconds):
         def run():
@@ -821,6 +1032,7 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
             now += seconds
             dispatcher.receiver_ended(None)
             seen.append(dispatcher.slowest_of_late())
+            spent.update(dispatcher.spent)
 
         return run
 
@@ -832,6 +1044,7 @@ def test_the_slowest_of_late_took_most_since_the_queue_was_empty(dispatchers, mo
     hold.set()
     wait_until_idle(dispatcher)
     assert seen == ["quick", "slow", "slow", "quick"]
+    assert spent == {"quick": 2.5, "slow": 2.0}
     assert dispatcher.slowest_of_late() is None, "the queue is empty"
 
 
@@ -865,15 +1078,26 @@ def test_an_idle_worker_keeps_no_event_alive(dispatchers):
 
 def test_an_event_that_takes_the_place_of_another_counts_its_own_size(dispatchers):
     dispatcher, done = make(events=2, size=1_000), []
-    assert dispatcher.put(Task(lambda: done.append("old"), size=100, merge_key="x"))
+    assert dispatcher.put(Task(lambda: done.append("old"), size=100, merge_key="x", since=1.0))
     assert dispatcher.put(Task(lambda: done.append("other"), size=100))
-    assert dispatcher.put(Task(lambda: done.append("new"), size=900, merge_key="x"))
-    assert dispatcher.queued_bytes == 1_000
+    assert dispatcher.put(Task(lambda: done.append("new"), size=900, merge_key="x", since=1.0))
+    assert (dispatcher.queued_bytes, dispatcher.event_bytes) == (1_000, 900)
     assert dispatcher.put(Task(lambda: done.append("too large"), size=901, merge_key="x"))
     assert dispatcher.queued_bytes == 1_000
     dispatcher.start()
     finish(dispatcher)
     assert done == ["new", "other"] and dispatcher.queued_bytes == 0
+
+
+def test_an_uncounted_event_that_is_replaced_still_takes_no_room():
+    dispatcher, done = make(events=1, size=1_000), []
+    dispatcher.put(Task(lambda: done.append("old"), size=1, merge_key="x"), bounded=False)
+    dispatcher.put(Task(lambda: done.append("other"), size=1))
+    dispatcher.put(Task(lambda: done.append("new"), size=5, merge_key="x"))
+    assert dispatcher.queued_bytes == 1
+    dispatcher.start()
+    finish(dispatcher)
+    assert done == ["new", "other"]
 
 
 # --- everything at once ---------------------------------------------------------------------------
@@ -1104,6 +1328,24 @@ def test_a_wait_for_room_ends_while_a_task_awaits_a_missing_event(dispatchers):
         bringer.join()
 
 
+def test_a_task_that_awaits_no_event_any_more_makes_no_room(dispatchers):
+    dispatcher, gate = dispatchers(events=1), Gate()
+
+    def receive():
+        with dispatcher.awaiting_event(lambda: True):
+            pass
+        gate()
+
+    with gate:
+        dispatcher.put(Task(receive))
+        gate.wait_until_entered()
+        dispatcher.put(Task(lambda: None))
+        bringer = Bringer(dispatcher)
+        wait_until(lambda: is_waiting(dispatcher))
+        assert not bringer.done.is_set()
+    bringer.join()
+
+
 def test_a_wait_for_an_event_outside_a_task_makes_no_room(dispatchers):
     dispatcher = dispatchers(events=1)
     with occupied(dispatcher), dispatcher.awaiting_event(lambda: True):
@@ -1123,6 +1365,22 @@ def test_join_does_not_wait_for_workers_that_are_to_go_on_after_all(dispatchers)
         dispatcher.start()  # the worker goes on
         assert joining.result(TIMEOUT) is False
     assert dispatcher.is_working
+
+
+def test_join_fails_if_the_dispatcher_starts_while_its_workers_end(dispatchers, monkeypatch):
+    dispatcher = dispatchers()
+    dispatcher.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatcher.workers, "join", lambda deadline: dispatcher.start() or True)
+        assert dispatcher.join(Deadline(TIMEOUT)) is False
+
+
+def test_a_dispatcher_of_a_fork_takes_no_lock_of_its_parent(monkeypatch):
+    workers = Workers(next(NAMES), 1)
+    lock = workers.lock
+    monkeypatch.setattr(workers_module, "getpid", lambda: -1)
+    made = Dispatcher("of a fork", workers, Limits(), lambda: None)
+    assert made._lock is workers.lock is not lock
 
 
 def test_it_works_until_its_workers_have_ended_the_calling_one_not_counted(dispatchers):
@@ -1171,6 +1429,15 @@ def test_the_sooner_of_two_repetitions_runs_first(dispatchers):
     assert order == ["soon", "late"]
 
 
+def test_a_repetition_waits_for_its_own_moment(dispatchers):
+    dispatcher, soon = dispatchers(), threading.Event()
+    dispatcher.put(Task(again_later, "late"))
+    dispatcher.put(Task(lambda: Again(0.01, soon.set), "soon"))
+    assert soon.wait(TIMEOUT)
+    wait_until(lambda: dispatcher._queues.keys() == {"late"})
+    assert dispatcher._waiting == {"late"}
+
+
 def test_a_queue_is_overlong_only_while_its_first_task_is_to_run_again(dispatchers):
     dispatcher, gate = dispatchers(), Gate()
     dispatcher.put(Task(lambda: Again(0.01, gate), "lane", size=1))
@@ -1198,10 +1465,28 @@ def test_a_task_for_later_takes_the_place_of_an_earlier_one(dispatchers):
     assert ran == ["kept"]
 
 
+def test_a_task_for_later_is_queued_however_full_the_queue_is(dispatchers):
+    dispatcher, ran = dispatchers(2, events=1), threading.Event()
+    with occupied(dispatcher):
+        dispatcher.put(Task(lambda: None, "gate"))
+        dispatcher.put_later(0.0, Task(ran.set, "later"))
+        assert ran.wait(TIMEOUT)
+
+
+def test_a_task_for_later_leaves_a_queue_that_waits_alone(dispatchers):
+    dispatcher, ran = dispatchers(), threading.Event()
+    dispatcher.put(Task(again_later, "lane"))
+    wait_until(lambda: dispatcher._waiting)
+    dispatcher.put_later(0.0, Task(ran.set, "other"))
+    assert ran.wait(TIMEOUT)
+    assert dispatcher._waiting == {"lane"} and len(dispatcher._timers) == 1
+
+
 def test_the_end_of_the_workers_forgets_tasks_for_later(dispatchers):
     dispatcher = dispatchers()
     dispatcher.put_later(1_000.0, Task(lambda: None, "lane"))
     dispatcher.stop()
+    assert dispatcher._timers == []
     assert dispatcher.join(Deadline(TIMEOUT))
     dispatcher.put_later(0.0, Task(lambda: None, "lane"))
     assert dispatcher._timers == []
@@ -1217,13 +1502,18 @@ def test_a_receiver_inside_another_one_does_not_hide_it(dispatchers):
     assert [each.name for each in dispatcher.running(0.0)] == ["inner"]
     dispatcher.receiver_ended(inner)
     (running,) = dispatcher.running(float("inf"))
-    assert (running.name, running.signal, running.seconds) == (
-        "outer",
-        "message_received",
-        float("inf"),
-    )
+    assert (running.name, running.signal) == ("outer", "message_received")
+    assert dispatcher.running_receivers() == ("outer",)
     dispatcher.receiver_ended(outer)
     assert dispatcher.running(0.0) == ()
+
+
+def test_a_receiver_runs_since_it_began(dispatchers, monkeypatch):
+    monkeypatch.setattr(dispatcher_module, "time", SimpleNamespace(monotonic=lambda: 30.0))
+    dispatcher = dispatchers(start=False)
+    dispatcher.receiver_began("name", "message_received")
+    assert [each.seconds for each in dispatcher.running(100.0)] == [70.0]
+    assert [each.seconds for each in dispatcher.running(10.0)] == [0.0], "the clock was read before"
 
 
 def test_the_oldest_event_is_found_in_whichever_queue(dispatchers):

@@ -12,6 +12,7 @@ import pytest
 from connectycube._deadline import Deadline
 from connectycube.chat import workers as workers_module
 from connectycube.chat.dispatcher import Again, Dispatcher, Task
+from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.workers import Workers, workers_of_process
 from connectycube.config import Limits
 from tests.support.waiting import TIMEOUT, Gate, wait_until
@@ -113,6 +114,39 @@ def test_a_dispatcher_with_few_bytes_has_room_in_full_workers(shared):
         assert scene.low == []
     assert loud.wait_until_idle(TIMEOUT) and quiet.wait_until_idle(TIMEOUT)
     wait_until(lambda: len(scene.low) == 2)  # each is told that it has room again
+
+
+def test_a_dispatcher_waits_for_room_while_it_and_all_are_half_full(shared):
+    scene = shared(size=1_000)
+    loud, quiet = scene.dispatcher(), scene.dispatcher()
+
+    def has_room_after(dispatcher, size, *, count):
+        for _ in range(count):
+            assert dispatcher.put(Task(lambda: None, size=size))
+        return dispatcher._is_half_empty()
+
+    with Gate() as gate:
+        loud.put(Task(gate))
+        gate.wait_until_entered()
+        assert has_room_after(loud, 50, count=5)  # a quarter of all bytes
+        assert not has_room_after(loud, 50, count=1)
+        assert has_room_after(quiet, 25, count=5)  # half of its own part
+        assert not has_room_after(quiet, 25, count=1)
+    assert loud.wait_until_idle(TIMEOUT) and quiet.wait_until_idle(TIMEOUT)
+
+
+def test_deliveries_count_towards_the_bytes_of_all(shared):
+    scene = shared(size=1_000)
+    loud, quiet = scene.dispatcher(), scene.dispatcher()
+    loud.handle = quiet.handle = lambda delivery: None
+    deliveries = [Delivery(signal="typing_started", event=None, size=50) for _ in range(20)]
+    with Gate() as gate:
+        loud.put(Task(gate))
+        gate.wait_until_entered()
+        assert loud.put_all(deliveries, 1.0) == 10
+        assert quiet.put_all(deliveries[10:], 1.0) == 5
+        assert scene.workers.queued_bytes == 750
+    assert loud.wait_until_idle(TIMEOUT) and quiet.wait_until_idle(TIMEOUT)
 
 
 def test_an_empty_queue_takes_one_task_however_full_the_workers_are(shared):

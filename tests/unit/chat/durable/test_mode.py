@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from connectycube import (
     Config,
@@ -19,15 +21,21 @@ from connectycube import (
     MessageEdit,
     ReactionChange,
     ReceiverGaveUp,
+    SendDeferredError,
     SendHandle,
     SystemMessage,
 )
+from connectycube.chat import beginning as beginning_module
 from connectycube.chat.answers import InboxEntry
+from connectycube.chat.beginning import Beginning
 from connectycube.chat.chat_signals import ChatSignals
+from connectycube.chat.durable import mode as mode_module
 from connectycube.chat.durable.dead_letters import DeadLetters
 from connectycube.chat.durable.mode import DURABLE_SIGNALS, Durability, Saved
+from connectycube.chat.durable.records import Kept, Outcome
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.events import OutcomeKnown
+from connectycube.chat.protocol.iq import Answer
 from connectycube.chat.protocol.outbox import Submission
 from tests.support.inside import signals_of
 
@@ -43,12 +51,15 @@ def durability(
     path: Path | None,
     failures: list[Exception] | None = None,
     warnings: list[Exception] | None = None,
+    *,
+    service_time: Callable[[], float | None] = lambda: None,
+    has_history: bool = True,
     **options: Any,
 ) -> Durability:
     config = Config(app_id=1, auth_key="k", chat_host="localhost", durable=path, **options)
     failed = (failures if failures is not None else []).append
     warn = (warnings if warnings is not None else []).append
-    return Durability(config, lambda: None, handle_of, failed, warn, has_history=True)
+    return Durability(config, service_time, handle_of, failed, warn, has_history=has_history)
 
 
 @pytest.fixture
@@ -100,11 +111,241 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_login_is_the_first_one_of_a_file_without_a_byte(path, kept):
+    assert not durability(None).is_new
+    new = path.with_name("new.db")
+    assert durability(new).is_new
+    new.touch()
+    assert durability(new).is_new
+    assert not durability(path).is_new
+
+
+def test_statistics_show_what_is_in_the_file_also_once_it_is_closed(kept):
+    gave_up(kept)
+    [entry] = commit(kept, "one")
+    commit(kept, "two")
+    kept.accept(submission("sent"), b"<message/>")
+    assert kept.kept == Kept(inbox=2, outbox=1, dead_letters=1)
+    kept.handled(entry, keep=False)
+    kept._in_hand.clear()
+    kept.release()
+    assert kept._store is None
+    assert kept.kept == Kept(inbox=1, outbox=1, dead_letters=1)
+    assert durability(None).kept == Kept()
+
+
+def test_a_process_logs_in_with_the_resource_of_the_dead_one(kept, path):
+    resource = kept.resource
+    assert resource is not None and resource.startswith("python-")
+    kept.release()
+    assert kept.resource is None
+    kept.open(5)
+    assert kept.resource == resource
+
+
+def test_a_forked_child_leaves_the_file_to_its_parent(kept):
+    store, kept._store = kept._store, StoreOfParent()
+    kept._lock.acquire()
+    kept.abandon()
+    assert kept._store is None and StoreOfParent.is_abandoned
+    kept.leave_parked(PEER)  # with a lock of its own
+    kept.release()
+    kept.abandon()
+    kept._store = store
+
+
+class StoreOfParent:
+    is_abandoned = False
+
+    def abandon(self) -> None:
+        StoreOfParent.is_abandoned = True
+
+
+def test_a_file_that_fails_as_it_is_closed_is_a_warning(path, monkeypatch):
+    warnings: list[Exception] = []
+    kept = durability(path, warnings=warnings)
+    kept.open(5)
+    close = kept._store.close
+
+    def fail(*_: object) -> None:
+        raise DurableStoreError("full", path=str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept._store, "set_cursor", fail)
+        patch.setattr(kept._store, "close", lambda: close() or fail())
+        kept.release()
+    assert [str(warning) for warning in warnings] == ["full"] * 2
+    kept.release()
+    kept.open(5)
+    kept.release()
+    assert len(warnings) == 2 and kept._store is None
+
+
+def test_an_event_that_the_queue_rejects_is_not_in_the_file(kept):
+    first, second = commit(kept, "a", "b")
+    kept.withdraw([])
+    kept.withdraw([second])
+    assert [row.n for row in kept._store.inbox()] == [first.n]
+    assert kept._in_hand == {first}
+    durability(None).withdraw([second])
+
+
+# --- the cursor -----------------------------------------------------------------------------------
+
+
+class Clocks:
+    """The service's clock and the monotonic one."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.service: float | None = 1_000.0
+        self.monotonic = 50.0
+        times = SimpleNamespace(monotonic=lambda: self.monotonic)
+        monkeypatch.setattr(mode_module, "time", times)
+        monkeypatch.setattr(beginning_module, "time", times)
+
+    def advance(self, seconds: float) -> None:
+        assert self.service is not None
+        self.service += seconds
+        self.monotonic += seconds
+
+
+@pytest.fixture
+def clocks(monkeypatch) -> Clocks:
+    return Clocks(monkeypatch)
+
+
+def next_process(path: Path, clocks: Clocks, **options: Any) -> Durability:
+    return durability(path, service_time=lambda: clocks.service, **options)
+
+
+FIRST = Beginning(900.0, older=((PEER, 7, "old"),))
+
+
+@pytest.mark.parametrize(("begins_gap", "cursor"), [(True, -50.0), (False, None)])
+def test_a_first_login_begins_where_it_is_told(path, clocks, begins_gap, cursor):
+    beginning = evolve(FIRST, begins_gap=begins_gap)
+    for made in (next_process(path, clocks), next_process(None, clocks)):
+        state = made.open(5, beginning)
+        assert (state.beginning, tuple(state.older)) == (900.0, FIRST.older)
+        assert state.cursor == cursor
+        assert state.service_cursor == (900.0 if begins_gap or made.path == "" else None)
+        made.release()
+
+
+def test_only_the_first_login_of_a_file_begins_it(path, clocks):
+    kept = next_process(path, clocks)
+    assert kept.open(5).beginning is None
+    kept.release()
+    assert kept.open(5, FIRST).beginning == 900.0
+    kept.release()
+    state = kept.open(5, evolve(FIRST, at=950.0, begins_gap=True))
+    assert (state.beginning, state.service_cursor) == (900.0, None)
+    kept.release()
+
+
+def test_the_next_process_begins_where_a_login_in_vain_was_told_to(path, clocks):
+    kept = next_process(path, clocks)
+    kept.open(5, evolve(FIRST, begins_gap=True))
+    kept.note_cursor(-50.0, 100.0)
+    kept.release()
+    other = next_process(path, clocks)
+    assert other.open(5).service_cursor == 900.0
+    other.release()
+
+
+def test_a_file_with_a_cursor_is_not_begun_again(path, clocks):
+    kept = next_process(path, clocks)
+    kept.open(5)
+    kept.commit([delivery("a")], 40.0)
+    kept._in_hand.clear()
+    kept.release()
+    other = next_process(path, clocks)
+    state = other.open(5, evolve(FIRST, begins_gap=True))
+    assert (state.beginning, state.service_cursor) == (None, 990.0)
+    other.release()
+
+
+def test_the_next_process_goes_on_at_the_cursor_by_the_services_clock(path, clocks):
+    kept = next_process(path, clocks)
+    assert kept.open(5).cursor is None
+    kept.commit([delivery("a")], 40.0)
+    kept._in_hand.clear()
+    kept.release()
+    clocks.advance(100.0)
+    other = next_process(path, clocks)
+    state = other.open(5)
+    assert (state.cursor, state.service_cursor) == (40.0, 990.0)
+    clocks.monotonic += 7.0  # the clocks drift: the value of the file stays
+    other.commit([delivery("b")], state.cursor)
+    assert other._store.cursor == 990.0
+    other.commit([delivery("c")], 141.0)
+    assert other._store.cursor == 1_084.0
+    other._in_hand.clear()
+    other.release()
+
+
+def test_a_later_login_of_a_process_has_the_cursor_of_its_core(path, clocks):
+    kept = next_process(path, clocks)
+    kept.open(5)
+    kept.note_cursor(50.0, 50.0)
+    kept.release()
+    state = kept.open(5)
+    assert (state.cursor, state.service_cursor) == (None, None)
+    kept.release()
+    kept.forget_last_login()
+    assert kept.open(5).service_cursor == 1_000.0
+    kept.release()
+
+
+def test_the_cursor_of_one_user_is_none_of_another(path, clocks):
+    kept = next_process(path, clocks)
+    kept.open(5)
+    kept.note_cursor(40.0, 50.0)
+    kept.release()
+    path.unlink()
+    kept.open(6)
+    kept.release()
+    assert next_process(path, clocks).open(6).service_cursor is None
+
+
+def test_a_cursor_is_committed_alone_after_a_while_without_a_commit(path, clocks):
+    kept = next_process(path, clocks)
+    kept.open(5)
+    kept.note_cursor(None, 1_000.0)
+    assert kept._store.cursor is None
+    kept.commit([delivery("a")], 40.0)
+    kept.note_cursor(45.0, 79.9)
+    assert kept._store.cursor == 990.0
+    kept.note_cursor(None, 80.0)
+    assert kept._store.cursor == 995.0
+    kept.note_cursor(50.0, 109.9)
+    assert kept._store.cursor == 995.0
+    kept._in_hand.clear()
+    kept.release()
+    kept.note_cursor(60.0, 200.0)
+
+
+def test_a_cursor_is_not_written_while_the_services_time_is_unknown(path, clocks):
+    clocks.service = None
+    kept = next_process(path, clocks)
+    kept.open(5)
+    kept.note_cursor(40.0, 100.0)
+    assert kept._store.cursor is None
+    kept.release()
+
+
+# --- what receivers may send ----------------------------------------------------------------------
+
+
 def test_typing_statuses_and_states_are_not_kept(kept):
     names = {signal.name for signal in signals_of(ChatSignals())} - DURABLE_SIGNALS
     assert {"typing_started", "message_read", "state_changed"} <= names
-    others = [Delivery(signal=name, event="e", key=(PEER, 7, "a")) for name in names]
+    others: list[Any] = [
+        Delivery(signal=name, event=Message(id="a"), key=(PEER, 7, "a")) for name in names
+    ]
+    others.append(Answer("waiter"))
     assert kept.commit(others, 1.0) == {}
+    assert list(kept.commit([*others, one := delivery("one")], 1.0)) == [one]
 
 
 @pytest.mark.parametrize(
@@ -248,8 +489,10 @@ def test_a_message_of_a_file_that_is_gone_removes_nothing_from_the_new_one(kept,
     kept.open(5)
     [new] = commit(kept, "c")
     assert (new.n, new.store_id == old.store_id) == (old.n, False)
+    kept.note_done(old, {"one"})
+    kept.put_back(old)
     kept.handled(old, keep=False)
-    assert [entry.key[2] for entry in kept._store.inbox()] == ["c"]
+    assert [(entry.key[2], entry.done) for entry in kept._store.inbox()] == [("c", frozenset())]
 
 
 def test_what_cannot_be_noted_is_told_and_stays(path):
@@ -260,8 +503,16 @@ def test_what_cannot_be_noted_is_told_and_stays(path):
     kept._store._connection.execute("PRAGMA query_only = ON")
     kept.handled(place, keep=False)
     assert [type(failure) for failure in failures] == [DurableStoreError]
+    broken = kept._store
     kept.open(5)
+    assert kept._store is not broken
     assert saved_ids(kept) == ["a"]
+    broken, [place] = kept._store, commit(kept, "b")
+    broken._connection.execute("PRAGMA query_only = ON")
+    kept.note_done(place, {"one"})
+    assert len(failures) == 2
+    kept.open(5)
+    assert kept._store is not broken
     kept._in_hand.clear()
     kept.release()
 
@@ -341,6 +592,76 @@ def test_an_outcome_is_noted_once_and_a_refused_message_may_be_sent_again(kept):
         kept.known(submission("sent", to=OTHER))
 
 
+def test_the_next_process_has_the_messages_without_an_outcome(kept, path):
+    first, second = submission("first"), submission("second", to=OTHER)
+    kept.accept(first, b"1")
+    kept.accept(second, b"2")
+    kept.accept(sent := submission("sent"), b"3")
+    assert first.durable
+    kept.commit([delivery("a"), OutcomeKnown(sent)], None)
+    deferred = OutcomeKnown(first, SendDeferredError("at the end"))
+    marker = OutcomeKnown(Submission("first", PEER, DialogRef.private(7)))
+    assert kept.commit([deferred, marker], None) == {}
+    kept._in_hand.clear()
+    kept.release()
+    other = durability(path)
+    state = other.open(5)
+    assert [(each.id, each.to, each.durable, data) for each, data in state.outbox] == [
+        ("first", PEER, True, b"1"),
+        ("second", OTHER, True, b"2"),
+    ]
+    assert state.outbox[0][0].dialog == DialogRef.private(7)
+    assert isinstance(state.outbox[0][0].waiter, SendHandle)
+    assert other.known(submission("first")) is state.outbox[0][0].waiter
+    with pytest.raises(ValueError, match="was used for a message to 8-1"):
+        other.known(submission("second"))
+    assert list(state.seen) == [(PEER, 5, "sent"), (PEER, 7, "a")]
+    other.release()
+
+
+def test_a_message_that_was_deferred_is_known_with_that_outcome(kept):
+    kept.accept(first := submission("first"), b"1")
+    kept.commit([OutcomeKnown(first, SendDeferredError("at the end"))], None)
+    kept.commit([OutcomeKnown(sent := submission("sent"))], None)
+    kept._pending.clear()
+    known = kept.known(submission("first"))
+    assert isinstance(known.exception(1.0), SendDeferredError)
+    assert kept.known(sent).result(1.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("has_history", "changes"), [(False, {}), (True, {"save_to_history": False})]
+)
+def test_what_history_cannot_show_is_in_memory_alone(path, has_history, changes):
+    kept = durability(path, has_history=has_history)
+    kept.open(5)
+    sent = submission("sent")
+    sent.message = evolve(sent.message, **changes)
+    kept.accept(sent, b"1")
+    assert not sent.durable and kept._store.outbox() == []
+    assert kept.known(submission("sent")) is sent.waiter
+    kept.release()
+
+
+def test_a_marker_is_neither_kept_nor_known(kept):
+    marker = Submission("marker", PEER, DialogRef.private(7))
+    kept.accept(marker, b"1")
+    assert kept.known(marker) is None and kept._store.outbox() == [] and not kept._pending
+
+
+def test_an_answer_is_noted_with_its_event(kept):
+    inbound = delivery("a")
+    entry = kept.commit([inbound], None)[inbound]
+    with running(kept, inbound, entry):
+        kept.accept(answer := submission(kept.message_id(PEER)), b"1")
+    [outgoing] = kept._store.outbox()
+    assert outgoing.inbound == entry.n
+    [outcome] = kept._plan([OutcomeKnown(answer)]).outcomes
+    assert outcome == Outcome(answer.id, PEER, True, entry.n)
+    [outcome] = kept._plan([OutcomeKnown(submission("other"), ValueError())]).outcomes
+    assert outcome == Outcome("other", PEER, False, None)
+
+
 # --- receivers that run again ------------------------------------------------------------------------
 
 
@@ -351,11 +672,15 @@ def test_what_a_receiver_has_handled_is_known_to_the_next_process(kept, path):
     kept.release()
     other = durability(path)
     other.open(5)
+    assert other.has_saved
     [(_, left)], _ = other.load_saved()
+    assert not other.has_saved
     assert left.done == {"one", "two"}
     assert (left.store_id, left.n, left.key) == (entry.store_id, entry.n, entry.key)
-    other.handled(left, keep=False)
     other.release()
+    assert other._store is not None, "its receivers run"
+    other.handled(left, keep=False)
+    assert other._store is None
 
 
 @pytest.fixture
@@ -396,6 +721,88 @@ def test_what_is_taken_out_of_memory_is_read_back_before_what_was_parked(small):
     assert small._in_hand == {entries[0]}
     batches = [small.read_back(PEER, room) for room in (0, 1, 100, 100)]
     assert [bodies(saved) for saved, _ in batches] == [["b"], ["c"], ["d", "e"], ["f"]]
+
+
+def test_no_more_bytes_are_read_back_than_fit_the_memory(small, monkeypatch):
+    entries = commit(small, *"abc")
+    [size] = {row.size for row in small._store.inbox()}
+    monkeypatch.setattr(mode_module, "MOST_BYTES_IN_MEMORY", 2 * size - 1)
+    small.park(entries)
+    assert [bodies(small.read_back(PEER, 100)[0]) for _ in range(3)] == [["a"], ["b"], ["c"]]
+    monkeypatch.setattr(mode_module, "MOST_BYTES_IN_MEMORY", 2 * size)
+    small.park(entries)
+    assert [bodies(small.read_back(PEER, 100)[0]) for _ in range(2)] == [["a", "b"], ["c"]]
+    monkeypatch.setattr(mode_module, "MOST_BYTES_IN_MEMORY", size - 1)
+    small.park(entries)
+    [(first, _)], has_more = small.read_back(PEER, 100)
+    assert has_more and not first.event.redelivered
+
+
+def test_what_was_parked_is_found_by_the_next_login(small):
+    entries = commit(small, *"ab")
+    small.park(entries)
+    small.release()
+    assert small._store is None
+    small.open(5)
+    assert saved_ids(small) == ["a", "b"]
+
+
+def test_one_long_conversation_leaves_room_for_others(path, monkeypatch):
+    monkeypatch.setattr(mode_module, "MOST_IN_MEMORY", 2)
+    left = durability(path)
+    left.open(5)
+    commit(left, *"abc")
+    other = Delivery(signal="message_received", event=Message(id="d"), key=(OTHER, 8, "d"))
+    left.commit([other], None)
+    left._in_hand.clear()
+    left.release()
+    born = durability(path)
+    born.open(5)
+    saved, unread = born.load_saved()
+    assert ([each.event.id for each, _ in saved], unread) == (["a", "b", "d"], [PEER])
+    born._in_hand.clear()
+    born.release()
+
+
+def test_an_event_in_hand_is_not_read_back(small):
+    entries = commit(small, *"ab")
+    small.park(entries)
+    small._in_hand.add(entries[0])
+    assert bodies(small.read_back(PEER, 100)[0]) == ["b"]
+    small.park([entries[0]])
+    assert bodies(small.read_back(PEER, 100)[0]) == ["a"]
+    assert small._in_hand == set(entries)
+
+
+def test_an_event_of_another_conversation_does_not_join_parked_ones(small):
+    [entry] = commit(small, "a")
+    small.park([entry])
+    other = Delivery(signal="message_received", event=Message(id="b"), key=(OTHER, 8, "b"))
+    [free] = small.commit([other], None).values()
+    assert small.joins_parked(free) is False and small.joins_parked(entry) is True
+
+
+def test_streams_have_had_the_events_of_this_login_and_dead_letters(path):
+    left = durability(path)
+    left.open(5)
+    commit(left, "a")
+    letter = retried(left, "b")
+    assert left.was_shown(letter)
+    left._in_hand.clear()
+    left.release()
+    born = durability(path)
+    born.open(5)
+    saved, _ = born.load_saved()
+    [new] = commit(born, "c")
+    assert [born.was_shown(entry) for _, entry in saved] == [False, True]
+    assert born.was_shown(new)
+    born._in_hand.clear()
+    born.release()
+
+
+def test_half_of_the_queue_and_at_least_one_event_is_in_memory(path):
+    for events, most in ((1, 1), (4, 2), (10_000, 1_000)):
+        assert durability(path, limits=Limits(queued_events=events)).most_in_memory == most
 
 
 def test_of_a_dead_process_no_more_is_read_however_many_conversations(path):
@@ -489,9 +896,9 @@ def test_a_marked_letter_comes_back_for_its_receiver_alone(kept):
     assert list(kept.dead_letters) == []
 
 
-def retried(kept: Durability) -> InboxEntry:
+def retried(kept: Durability, name: str = "a") -> InboxEntry:
     """The entry of a letter that was given up, marked and taken."""
-    gave_up(kept)
+    gave_up(kept, name)
     [letter] = kept.dead_letters
     kept.dead_letters.retry(letter.id)
     [(_, entry)] = kept.take_marked(lambda *names: True)
@@ -524,8 +931,53 @@ def test_a_letter_that_cannot_be_removed_leaves_its_event_for_later(kept, monkey
     with monkeypatch.context() as patch:
         patch.setattr(DeadLetters, "remove", fail)
         kept.handled(entry, keep=False)
+        patch.setattr(DeadLetters, "has", fail)
+        kept.put_back(entry)
     assert "full; the event is left to the next login" in caplog.text
     assert len(kept._store.inbox()) == len(kept.dead_letters) == 1
+
+
+def test_each_receiver_and_each_event_has_a_letter_of_its_own(kept):
+    gave_up(kept, "a", "bot.answer")
+    gave_up(kept, "a", "bot.count")
+    gave_up(kept, "b", "bot.answer")
+    assert len(kept.dead_letters) == kept.kept.dead_letters == 3
+
+
+def test_no_letter_is_taken_once_the_file_is_released(kept):
+    retried(kept)
+    [entry] = commit(kept, "b")
+    gave_up(kept, "c")
+    for letter in kept.dead_letters:
+        kept.dead_letters.retry(letter.id)
+    kept.release()
+    assert kept._store is not None, "receivers still run"
+    assert kept.take_marked(lambda *names: True) == []
+    kept._in_hand = {entry}
+    kept.leave(entry)
+    assert kept._store is None
+    assert kept.take_marked(lambda *names: True) == []
+
+
+def test_the_last_event_that_is_put_back_lets_go_of_the_file(kept):
+    entry = retried(kept)
+    kept.release()
+    assert kept._store is not None
+    kept.put_back(entry)
+    assert kept._store is None
+
+
+def test_a_letter_of_the_last_process_is_removed_with_its_event(kept, path):
+    retried(kept)
+    kept._in_hand.clear()
+    kept.release()
+    other = durability(path)
+    other.open(5)
+    assert other.kept.dead_letters == 1
+    [(_, entry)], _ = other.load_saved()
+    other.handled(entry, keep=False)
+    assert other.kept == Kept() and list(other.dead_letters) == []
+    other.release()
 
 
 def test_a_letter_that_is_given_up_again_is_replaced(kept):

@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from connectycube import Chat, Config
 from connectycube.chat.protocol.addresses import Addresses
-from connectycube.chat.protocol.decoding import Delivery, Unreported, decode
-from connectycube.chat.protocol.parser import MessageStanza
+from connectycube.chat.protocol.decoding import (
+    Delivery,
+    Unreported,
+    decode,
+    decode_refused,
+    summary,
+)
+from connectycube.chat.protocol.parser import MessageStanza, RefusedElement
 from connectycube.errors import StanzaError
 from connectycube.models import (
     Attachment,
@@ -23,6 +29,7 @@ from connectycube.models import (
     MessageFailure,
     MessageStatus,
     ReactionChange,
+    RefusedStanza,
     SystemMessage,
     Typing,
 )
@@ -41,7 +48,9 @@ from tests.unit.chat.protocol.stanzas import (
     chat,
     event,
     group,
+    item,
     read,
+    stanza,
 )
 from tests.unit.chat.protocol.trees import carbons, odd_stanzas
 
@@ -903,3 +912,145 @@ def test_long_names_of_senders_are_not_remembered():
             stanza.attributes[place] = f"1002-7@chat.example/{'r' * 10_000}"
         assert decode(stanza, addresses, 5_000).event.sender_id == 1002
     assert not addresses.origins
+
+
+# --- each field by itself -------------------------------------------------------------------------
+
+PARAMS = "<extraParams xmlns='jabber:client'>"
+MARKABLE = "<markable xmlns='urn:xmpp:chat-markers:0'/>"
+DELAY = "<delay xmlns='urn:xmpp:delay' stamp='2021-10-09T12:00:00Z'/>"
+
+
+def params(inside: str) -> str:
+    return f"{PARAMS}{inside}</extraParams>"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", {"silent": False, "markable": False, "save_to_history": False, "delayed": False}),
+        (MARKABLE, {"markable": True, "delayed": False, "date_sent": None}),
+        (params("<silent>1</silent>"), {"silent": True}),
+        (params("<silent>0</silent>"), {"silent": False}),
+        (params("<markable>0</markable>") + MARKABLE, {"markable": False}),
+        (params("<markable>1</markable>"), {"markable": True}),
+        (params("<save_to_history>1</save_to_history>"), {"save_to_history": True}),
+        (DELAY, {"delayed": True, "date_sent": NOON}),
+        (
+            "<destroy xmlns='urn:xmpp:message-destroy-after:0' after='5'/>",
+            {"destroy_after": 5, "delayed": False},
+        ),
+        (params("<dialog_id>d1</dialog_id>"), {"dialog_id": "d1"}),
+        (params("<dialog_id/>"), {"dialog_id": None}),
+        (params("<dialog_id><x>1</x></dialog_id>"), {"dialog_id": None}),
+    ],
+)
+def test_each_field_of_a_message_is_read(content: str, expected: dict[str, Any]) -> None:
+    found = event(chat(f"<body>hi</body>{content}"))
+    assert {name: getattr(found, name) for name in expected} == expected
+    assert (found.sender_id, found.recipient_id, found.own) == (BOB, ALICE, False)
+
+
+def test_an_event_takes_room_for_each_of_its_parameters() -> None:
+    for content in ("<body>hi</body>", "<moduleIdentifier>SystemNotifications</moduleIdentifier>"):
+        kind = "headline" if "module" in content else "chat"
+        inside = content if kind == "chat" else params(content)
+        xml = chat(inside + params("<a>1</a><b>2</b>")).replace("'chat'", f"'{kind}'")
+        found = stanza(xml)
+        assert read(xml).size == found.size + 150 * found.entries > found.size + 150
+
+
+def test_a_system_message_without_a_recipient_is_for_this_user() -> None:
+    inside = params("<moduleIdentifier>SystemNotifications</moduleIdentifier>")
+    found = event(f"<message from='{FROM}' type='headline' id='{ID}'>{inside}</message>")
+    assert (found.sender_id, found.recipient_id) == (BOB, ALICE)
+
+
+def test_a_groupchat_message_of_no_room_is_not_understood() -> None:
+    for sender in (FROM, f"1002-7@chat.example/{BOB}"):
+        xml = f"<message from='{sender}' to='{TO}' type='groupchat' id='{ID}'><body>x</body></message>"
+        assert read(xml) == "not_understood"
+
+
+def test_the_dialog_of_a_failure_is_the_room_or_the_one_it_names() -> None:
+    named = params("<dialog_id>d1</dialog_id>") + "<error type='cancel'/>"
+    for sender, dialog_id in ((ROOM, ROOM_ID), (FROM, "d1")):
+        xml = f"<message from='{sender}' to='{TO}' type='error' id='{ID}'>{named}</message>"
+        assert event(xml).dialog_id == dialog_id
+
+
+def test_messages_with_ids_that_are_not_unique_differ_by_id_text_and_date() -> None:
+    def content(own_id: str = "1", body: str = "hi", date: int = 5) -> Any:
+        inside = f"<body>{body}</body>" + params(f"<date_sent>{date}</date_sent>")
+        delivery = read(chat(inside).replace(ID, own_id))
+        assert delivery.key is None
+        return delivery.content
+
+    assert content() == content()
+    assert len({content(), content("2"), content(body="ho"), content(date=6)}) == 4
+
+
+def test_changes_with_ids_that_are_not_unique_differ_by_id_and_date() -> None:
+    def content(own_id: str = "1", stamp: str = "2021-10-09T12:00:00Z", id_: str = "m") -> Any:
+        delay = f"<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>"
+        inside = f"<remove xmlns='urn:xmpp:message-delete:0' id='{id_}'/>{delay}"
+        delivery = read(chat(inside).replace(ID, own_id))
+        assert delivery.key is None and delivery.is_delayed
+        return delivery.content
+
+    assert content() == content()
+    later = content(stamp="2021-10-09T12:00:01Z")
+    assert len({content(), content("2"), later, content(id_="n")}) == 4
+
+
+# --- what is said of a stanza that makes no event -------------------------------------------------
+
+
+def refused(name: str, **attributes: str) -> RefusedElement:
+    found = {key.rstrip("_"): value for key, value in attributes.items()}
+    return RefusedElement(f"jabber:client {name}", found, "it is too large", 123)
+
+
+def test_a_refused_stanza_is_reported_with_its_sender() -> None:
+    delivery = decode_refused(refused("message", from_=FROM, id="m"), ADDRESSES)
+    assert delivery.event == RefusedStanza(
+        kind="message",
+        id="m",
+        sender=FROM,
+        user_id=BOB,
+        dialog_id=None,
+        size=123,
+        reason="it is too large",
+    )
+    assert (delivery.signal, delivery.conversation) == ("stanza_refused", "1002-7@chat.example")
+    assert delivery.merge_key == ("stanza_refused", "1002-7@chat.example")
+
+
+def test_a_refused_stanza_of_a_room_is_its_occupants() -> None:
+    found = decode_refused(refused("presence", from_=f"{ROOM}/{BOB}"), ADDRESSES).event
+    assert (found.dialog_id, found.user_id) == (ROOM_ID, BOB)
+    found = decode_refused(refused("presence", from_=ROOM), ADDRESSES).event
+    assert (found.dialog_id, found.user_id) == (ROOM_ID, None)
+
+
+def test_a_refused_stanza_of_an_unknown_sender_is_reported() -> None:
+    delivery = decode_refused(refused("iq"), ADDRESSES)
+    assert (delivery.event.sender, delivery.event.user_id) == (None, None)
+    assert (delivery.conversation, delivery.merge_key) == (None, ("stanza_refused", ""))
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (refused("iq", type="set"), "iq of type set from None with it is too large"),
+        (
+            stanza(chat("<body>secret</body><a xmlns='u'/>")),
+            f"message of type chat from {FROM} with body, u a",
+        ),
+        (stanza(f"<message from='{FROM}'/>"), f"message of type None from {FROM} with nothing"),
+        (item("<iq type='get' id='i'><q xmlns='u'/></iq>"), "iq of type get from None with u q"),
+        (read(chat("<body>secret</body>")), f"message {ID} of user {BOB} in 1002-7@chat.example"),
+    ],
+)
+def test_a_stanza_is_described_without_its_text(found: Any, words: str) -> None:
+    assert summary(found) == words

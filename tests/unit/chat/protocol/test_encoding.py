@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube.chat.protocol import encoding
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.encoding import (
     SYSTEM_NOTIFICATIONS,
@@ -246,9 +248,11 @@ def test_a_system_message_that_cannot_be_sent_is_refused_by_parameter(
         ({"dialog_id": 5}, ArgumentTypeError, "dialog_id must be a string"),
         ({"save_to_history": 1}, ArgumentTypeError, "save_to_history must be a bool"),
         ({"markable": None}, ArgumentTypeError, "markable must be a bool"),
+        ({"silent": 1}, ArgumentTypeError, "silent must be a bool"),
         ({"destroy_after": 0}, ArgumentValueError, "destroy_after must be at least 1"),
         ({"destroy_after": 1.5}, ArgumentTypeError, "destroy_after must be an int"),
         ({"custom": [1]}, ArgumentTypeError, "custom must be a mapping, not list"),
+        ({"custom": None}, ArgumentTypeError, "custom must be a mapping, not NoneType"),
         ({"custom": {"a b": 1}}, ArgumentValueError, "custom has the key 'a b'"),
         ({"custom": {1: 1}}, ArgumentTypeError, "custom must have string keys, not int"),
         ({"custom": {"k": None}}, ArgumentTypeError, "custom['k'] must be a string"),
@@ -270,6 +274,8 @@ def test_a_system_message_that_cannot_be_sent_is_refused_by_parameter(
                 ({"width": "5"}, ArgumentTypeError, ".width must be a number, not str"),
                 ({"duration": True}, ArgumentTypeError, ".duration must be a number, not bool"),
                 ({"size": math.nan}, ArgumentValueError, ".size must be finite"),
+                ({"size": -1}, ArgumentValueError, ".size must be at least 0"),
+                ({"size": 10**5000}, ArgumentValueError, ".size must be finite"),
                 ({"extra": {"a b": "x"}}, ArgumentValueError, ".extra has the key 'a b'"),
                 ({"extra": {"uid": "x"}}, ArgumentValueError, ".extra must not have the key"),
                 ({"extra": {"k": ["x"]}}, ArgumentTypeError, ".extra['k'] must be a string"),
@@ -278,6 +284,7 @@ def test_a_system_message_that_cannot_be_sent_is_refused_by_parameter(
             ]
         ),
         ({"custom": {"k": math.inf}}, ArgumentValueError, "custom['k'] must be finite"),
+        ({"custom": {"k": 10**5000}}, ArgumentValueError, "custom['k'] must be finite"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_field(
@@ -318,11 +325,14 @@ FIELDS: dict[str, Any] = dict.fromkeys(
 for measure in ("size", "width", "height"):
     FIELDS[measure] = st.none() | st.integers(0, 2**60)
 FIELDS["duration"] = st.none() | st.floats(0, 99)
+USUAL: dict[str, Any] = dict.fromkeys(("type", "url", "name"), st.none() | TEXTS)
+USUAL |= dict.fromkeys(("id", "uid"), st.none() | TEXTS.filter(bool))
+USUAL |= dict.fromkeys(("size", "duration"), st.sampled_from([None, 0, 5, 2**53 - 1, 2**53]))
 
 
 @given(
     st.builds(Attachment, **FIELDS)
-    | st.builds(Attachment, uid=TEXTS.filter(bool), name=st.none() | TEXTS, size=st.just(0))
+    | st.builds(Attachment, **USUAL).filter(lambda attachment: attachment != Attachment())
 )
 def test_an_attachment_is_written_as_its_json_says(attachment: Attachment) -> None:
     data = encode_message(sendable(attachments=(attachment,)), TO)
@@ -330,6 +340,34 @@ def test_an_attachment_is_written_as_its_json_says(attachment: Attachment) -> No
     assert list(element.attrib.items()) == [
         (name, str(value)) for name, value in attachment.to_json().items()
     ]
+
+
+def test_an_attachment_with_one_name_has_it_under_both() -> None:
+    for attachment in (Attachment(id="a"), Attachment(uid="a")):
+        data = encode_message(sendable(attachments=(attachment,)), TO)
+        assert b'<attachment id="a" uid="a"/>' in data
+
+
+def test_any_mapping_may_hold_the_parameters() -> None:
+    message = sendable(custom=MappingProxyType({"k": MappingProxyType({"n": 1})}))
+    assert b"<k><n>1</n></k>" in encode_message(message, TO)
+
+
+def test_each_message_has_its_own_date() -> None:
+    moments = [EPOCH, NOON, NOON, NOON + timedelta(seconds=1), NOON]
+    written = [encode_message(sendable(date_sent=moment), TO) for moment in moments]
+    dates = [element_of(data).findtext(f".//{CLIENT}date_sent") for data in written]
+    noon = 1633780800
+    assert dates == [str(date) for date in (0, noon, noon, noon + 1, noon)]
+
+
+@pytest.mark.parametrize(("length", "remembered"), [(256, 1), (257, 0)])
+def test_long_addresses_and_ids_are_not_remembered(length: int, remembered: int) -> None:
+    caches = (encoding._begin, encoding._usual_dialog_param)
+    for cache in caches:
+        cache.cache_clear()
+    encode_message(sendable(dialog_id="d" * length), "t" * length)
+    assert [cache.cache_info().currsize for cache in caches] == [remembered] * 2
 
 
 # --- there and back -----------------------------------------------------------------------------
@@ -466,11 +504,13 @@ def test_the_recipient_reads_edits_and_deletions_as_they_were_made(
     assert edit.key == deletion.key == ("1002-7@chat.example", BOB, ID)
 
 
-@given(params)
-def test_the_recipient_reads_a_system_message_as_it_was_made(custom: dict[str, Any]) -> None:
-    delivery = read(relayed(encode_system_message(custom, TO, "own1")))
+@given(params, st.none() | texts.filter(bool))
+def test_the_recipient_reads_a_system_message_as_it_was_made(
+    custom: dict[str, Any], body: str | None
+) -> None:
+    delivery = read(relayed(encode_system_message(custom, TO, "own1", body)))
     assert delivery.event == SystemMessage(
-        id="own1", sender_id=BOB, recipient_id=ALICE, custom=custom
+        id="own1", sender_id=BOB, recipient_id=ALICE, body=body, custom=custom
     )
     assert SYSTEM_NOTIFICATIONS not in repr(delivery.event)
 

@@ -46,6 +46,7 @@ def test_what_is_written_at_once_counts_before_what_waits() -> None:
     box.add_written(Outbound(b"now"))
     assert names(box) == [b"now", b"waiting"]
     assert box.sent == 1
+    assert names(box.acknowledge(1)) == [b"now"]
 
 
 def test_acknowledging_returns_what_the_server_has_handled_since() -> None:
@@ -138,19 +139,144 @@ def test_stanzas_of_no_caller_take_no_room_from_those_of_callers() -> None:
     box.acknowledge(4)
     assert box.has_background_room(40) and not box.has_background_room(41)
     box.put_back(box.begin_session())
-    assert box.has_background_room(40) and not box.has_room(41)
+    assert box.has_background_room(40) and not box.has_background_room(41)
+    assert not box.has_room(41)
     assert len(left) == 6 and len(box.clear()) == 2
     assert box.has_background_room(50) and box.has_room(1000)
 
 
-@pytest.mark.parametrize(("count", "size"), [(101, 1), (1, 101)])
-def test_an_outbox_is_crowded_beyond_a_tenth_of_a_bound(count: int, size: int) -> None:
-    box = Outbox(Limits(outbound_stanzas=1000, outbound_bytes=1000))
-    for _ in range(count - 1):
+@pytest.mark.parametrize(("stanzas", "size"), [(100, 1000), (1000, 100)])
+def test_an_outbox_is_crowded_beyond_a_tenth_of_a_bound(stanzas: int, size: int) -> None:
+    box = outbox(stanzas=stanzas, size=size)
+    for _ in range(10):
         box.add_written(Outbound(b"x"))
     assert not box.is_crowded
-    box.add_written(Outbound(b"x" * size))
+    box.add_written(Outbound(b"x"))
     assert box.is_crowded
+
+
+def test_background_stanzas_are_bounded_by_number() -> None:
+    box = Outbox(Limits(background_stanzas=2, background_bytes=100))
+    box.add_written(Outbound(b"of a caller"))
+    box.add_written(Outbound(b"a", background=True))
+    assert box.has_background_room(1)
+    box.add(Outbound(b"b", background=True))
+    assert not box.has_background_room(1)
+
+
+# --- replays and suspects -------------------------------------------------------------------------
+
+
+def test_a_resumed_session_writes_again_what_the_server_lacks() -> None:
+    box = filled(b"a", b"b", b"c")
+    assert names(box.handled(1)) == [b"a"]
+    assert box.replays and box.is_held and not any(stanza.attempted for stanza in box)
+    assert names(box.replay()) == [b"b", b"c"]
+    assert not box.replays and not box.is_held and all(stanza.attempted for stanza in box)
+
+
+def test_a_resumed_session_that_lacks_nothing_replays_nothing() -> None:
+    box = filled(b"a")
+    box.handled(1)
+    assert not box.replays and list(box.replay()) == []
+
+
+def test_no_new_stanza_is_written_before_the_replayed_ones() -> None:
+    box = filled(b"a")
+    box.handled(0)
+    assert box.take_at_once(Outbound(b"b")) is False
+    box.add(Outbound(b"b"))
+    assert list(box.take()) == []
+    list(box.replay())
+    assert names(box.take()) == [b"b"]
+
+
+def test_a_replay_that_was_interrupted_writes_the_rest_only() -> None:
+    box = filled(b"a", b"b")
+    box.handled(0)
+    assert next(box.replay()).data == b"a"
+    assert names(box.replay()) == [b"b"]
+
+
+@pytest.mark.parametrize("h", [2, 3])
+def test_a_stanza_is_not_acknowledged_before_it_is_written_again(h: int) -> None:
+    box = filled(b"a", b"b", b"c")
+    box.handled(0)
+    next(box.replay())
+    with pytest.raises(StreamProtocolError, match="more than the 1"):
+        box.acknowledge(h)
+    assert names(box.acknowledge(1)) == [b"a"]
+
+
+def test_a_suspect_is_sent_when_all_before_it_are_acknowledged() -> None:
+    box = filled(b"a")
+    box.add(Outbound(b"suspect", suspect=True))
+    assert list(box.take()) == [] and not box.is_held
+    box.acknowledge(1)
+    assert names(box.take()) == [b"suspect"]
+
+
+def test_nothing_is_sent_until_a_suspect_is_acknowledged() -> None:
+    box = outbox()
+    box.add(Outbound(b"suspect", suspect=True))
+    list(box.take())
+    assert box.is_held and box.take_at_once(Outbound(b"a")) is False
+    box.add(Outbound(b"a"))
+    assert list(box.take()) == []
+    box.acknowledge(1)
+    assert names(box.take()) == [b"a"]
+
+
+def test_a_suspect_is_replayed_alone() -> None:
+    box = filled(b"a", b"b", b"c")
+    box.unacknowledged[1].suspect = True
+    box.handled(0)
+    for h, expected in ((1, b"a"), (2, b"b"), (3, b"c")):
+        assert names(box.replay()) == [expected]
+        assert list(box.replay()) == []
+        box.acknowledge(h)
+    assert not box.is_held
+
+
+def test_the_first_unacknowledged_stanza_outlives_its_session() -> None:
+    box = outbox()
+    assert box.first_unacknowledged is None
+    box.add_written(Outbound(b"presence", session_only=True))
+    assert box.first_unacknowledged is None
+    message, other = Outbound(b"message"), Outbound(b"other")
+    assert box.take_at_once(message) and box.take_at_once(other)
+    assert box.first_unacknowledged is message
+    box.handled(0)
+    assert box.first_unacknowledged is None
+
+
+def test_a_waiting_stanza_of_the_old_session_is_dropped_with_its_room() -> None:
+    limits = Limits(outbound_bytes=100, background_bytes=50)
+    box = Outbox(limits)
+    box.add(Outbound(b"x" * 60, session_only=True))
+    box.add(Outbound(b"y" * 50, session_only=True, background=True))
+    box.add(Outbound(b"message"))
+    assert box.begin_session() == [] and names(box) == [b"message"]
+    assert box.has_room(93) and not box.has_room(94)
+    assert box.has_background_room(50)
+
+
+def test_a_new_session_replays_nothing() -> None:
+    box = filled(b"a")
+    box.handled(0)
+    box.put_back(box.begin_session())
+    assert not box.is_held and names(box.take()) == [b"a"]
+
+
+def test_a_cleared_outbox_is_as_a_new_one() -> None:
+    box, submission = outbox(), Submission("m", "c", DialogRef.private(1))
+    for _ in range(2):
+        assert box.take_at_once(Outbound(b"a", submission))
+    box.handled(0)
+    box.clear()
+    assert not box.is_held and box.refused("m") is None
+    assert box.take_at_once(Outbound(b"b", submission))
+    assert box.refused("m") is submission and box.refused("m") is None
 
 
 def test_an_empty_outbox_takes_a_stanza_of_any_size() -> None:
@@ -163,12 +289,20 @@ def test_an_empty_outbox_takes_a_stanza_of_any_size() -> None:
         (Message(), True),
         (Message(save_to_history=False), False),
         (Message(destroy_after=5), False),
+        (None, False),
     ],
 )
 def test_a_submission_knows_whether_history_will_hold_it(
-    message: Message, in_history: bool
+    message: Message | None, in_history: bool
 ) -> None:
     assert Submission("m", "c", DialogRef.private(1), message).in_history is in_history
+
+
+@pytest.mark.parametrize(
+    ("dialog", "in_room"), [(DialogRef.private(1), False), (DialogRef(id="d"), True)]
+)
+def test_a_submission_knows_whether_it_goes_to_a_room(dialog: DialogRef, in_room: bool) -> None:
+    assert Submission("m", "c", dialog).in_room is in_room
 
 
 class OutboxAgainstModel(RuleBasedStateMachine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.events import Counters, FetchGap, UncommittedDelivery
-from connectycube.chat.protocol.recovery import Recovery
+from connectycube.chat.protocol.recovery import SHOWN, Recovery, key_in_history
 from connectycube.chat.protocol.seen_messages import SeenMessages
 from connectycube.config import Limits
 from connectycube.models import (
@@ -545,6 +546,20 @@ def test_copies_of_sent_messages_take_their_places_in_a_gap():
     recovery.filled(asked, PRIVATE)
     assert shown(said) == ["1", "2*", "3", "4*"]
     assert not hold_sent(recovery, 5), "the gap is filled"
+    copies = [each.delivery for each in said if isinstance(each, UncommittedDelivery)]
+    assert [copy.size for copy in copies] == [301, 301]
+    assert not [each for each in said if isinstance(each, Delivery) and each.signal == SHOWN]
+
+
+def test_a_copy_of_a_sent_message_without_a_text_waits_too():
+    recovery, said = alone()
+    opened(recovery, said)
+    own = message(1, sender_id=ALICE, body=None)
+    event = MessageSent(message_id=own.id, dialog=PRIVATE, message=own)
+    delivery = Delivery(signal="message_sent", event=event, conversation=ADDRESSES.user(DAVE))
+    assert recovery.hold_sent(delivery, (ADDRESSES.user(DAVE), ALICE, own.id))
+    recovery.end()
+    assert said[0].delivery.size == 300
 
 
 def test_copies_of_sent_messages_wait_within_bounds_and_for_no_failure():
@@ -676,12 +691,14 @@ def test_what_the_queue_refused_keeps_the_cursor_where_it_was():
 # --- on its own -----------------------------------------------------------------------------------
 
 
-def alone(**settings: Any) -> tuple[Recovery, list[Any]]:
+def alone(
+    *, enabled: bool = True, known: DialogRef | None = None, **settings: Any
+) -> tuple[Recovery, list[Any]]:
     said: list[Any] = []
     recovery = Recovery(
         *(config(**settings), ADDRESSES, SeenMessages(), Counters(), said.append, lambda: ALICE),
-        enabled=True,
-        known_room=lambda jid: None,
+        enabled=enabled,
+        known_room=lambda jid: known,
     )
     return recovery, said
 
@@ -741,10 +758,229 @@ def test_bytes_bound_what_is_held_but_one_event_of_any_size_fits():
     assert recovery.hold(large) and not recovery.hold(small)
 
 
+def test_what_is_released_makes_room_for_what_is_held():
+    recovery, said = alone(limits=Limits(queued_bytes=10))
+    asked = opened(recovery, said)
+    for number, size, fits in ((1, 5, True), (2, 6, False), (3, 5, True), (4, 0, True)):
+        delivery = live(number)
+        delivery.size = size
+        assert recovery.hold(delivery) is fits
+    recovery.page(asked, PRIVATE, [message(1)], 5.0)
+    assert numbers(said) == [1]
+    large = live(5)
+    large.size = 5
+    assert recovery.hold(large) and not recovery.hold(live(6))
+
+
+def test_events_without_a_key_of_their_own_are_all_held_in_order():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    arrived = [live(None), live(1), live(None), live(1)]
+    assert all(recovery.hold(delivery) for delivery in arrived)
+    recovery.filled(asked, PRIVATE)
+    assert said[:-1] == arrived
+
+
+def test_before_the_dialogs_are_named_all_but_passing_events_wait():
+    recovery, _ = alone()
+    assert not recovery.holds(live(1))
+    recovery.start_at(0.0)
+    recovery.begin()
+    assert recovery.holds(live(1))
+    assert not recovery.holds(Delivery(signal="contact_updated", event=None))
+    assert not recovery.holds(live(1, merge_key=("typing",)))
+
+
+def test_a_gap_without_dialogs_is_filled_at_once():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    recovery.page(asked, PRIVATE, [message(1)], 5.0)
+    recovery.begin()
+    recovery.ask()
+    asked = said.pop()
+    said.clear()
+    assert recovery.dialogs(asked, [], SINCE)
+    assert [each.event for each in said] == [RecoveryFinished(messages=0)]
+    assert not recovery.is_open and not recovery.is_holding
+
+
+def test_a_gap_begun_again_waits_for_no_dialog_of_the_first_question():
+    recovery, said = alone()
+    opened(recovery, said, DialogRef(id="p", type=DialogType.PRIVATE))
+    recovery.begin()
+    recovery.ask()
+    assert recovery.dialogs(said.pop(), [], SINCE) and not recovery.is_open
+
+
+def test_a_list_of_dialogs_that_breaks_off_ends_the_gap():
+    recovery, said = alone()
+    asked = opened(recovery, said, PRIVATE, DialogRef(id="p", type=DialogType.PRIVATE))
+    assert recovery.failed(asked, None, OSError())
+    assert not recovery.is_open and not recovery.is_about(asked)
+    assert [each.signal for each in said] == ["recovery_failed"]
+
+
+def test_a_failure_is_told_in_the_conversation_of_its_dialog():
+    for dialog, conversation in ((PRIVATE, ADDRESSES.user(DAVE)), (None, None)):
+        recovery, said = alone()
+        recovery.failing(opened(recovery, said), dialog, OSError())
+        assert [each.conversation for each in said] == [conversation]
+
+
+def test_held_events_give_way_to_a_full_queue_while_the_gap_stays_open():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    error = OSError("no room")
+    recovery.give_way(error)
+    assert said == [], "nothing was held"
+    recovery.hold(live(1))
+    recovery.give_way(error)
+    failure, released = said
+    assert failure.event == RecoveryFailure(error=error, is_repeated=True)
+    assert numbers([released]) == [1]
+    assert recovery.is_open and recovery.is_about(asked) and recovery.holds(live(2))
+
+
+def test_after_the_end_nothing_is_held_and_no_answer_is_taken():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    recovery.end()
+    assert not recovery.is_open and not recovery.holds(live(1))
+    assert not recovery.is_about(asked)
+    assert not recovery.page(asked, PRIVATE, [message(1)], 5.0)
+
+
+def test_without_a_gap_no_answer_is_taken():
+    recovery, said = alone()
+    asked = FetchGap(0.0)
+    assert not recovery.is_about(asked)
+    assert not recovery.dialogs(asked, [PRIVATE], SINCE)
+    assert not recovery.page(asked, PRIVATE, [message(1)], 5.0)
+    assert not recovery.filled(asked, PRIVATE)
+    assert not recovery.failed(asked, None, OSError())
+    assert said == []
+
+
+# --- what a recovered message says ----------------------------------------------------------------
+
+
+def test_a_recovered_message_takes_room_by_its_body():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    recovery.page(asked, PRIVATE, [message(12), message(13, body=None)], 5.0)
+    assert [(each.size, each.takes_room) for each in said] == [(302, True), (300, True)]
+
+
+def test_a_message_that_says_too_little_for_a_key_is_recovered_each_time():
+    recovery, said = alone()
+    asked = opened(recovery, said)
+    recovery.page(asked, PRIVATE, [message(1, id=None, created_at=None)] * 2, 5.0)
+    assert [(each.key, each.conversation) for each in said] == [(None, ADDRESSES.user(DAVE))] * 2
+
+
+def test_the_dialog_of_a_recovered_message_is_the_one_of_a_live_message():
+    public = DialogRef.room("hikers", DialogType.PUBLIC)
+    unplaced = DialogRef(id="p", type=DialogType.PRIVATE)
+    recovery, said = alone(known=public)
+    asked = opened(recovery, said, ROOM, unplaced)
+    recovery.page(asked, ROOM, [message(1)], 5.0)
+    recovery.page(asked, unplaced, [message(2), message(3, sender_id=ALICE)], 5.0)
+    peer = DialogRef.private(DAVE, "p")
+    assert [each.event.dialog for each in said] == [public, peer, peer]
+    assert [each.event.own for each in said] == [False, False, True]
+
+
+def test_a_message_without_a_sender_and_an_id_has_no_key_in_history():
+    unplaced = DialogRef(id="p", type=DialogType.PRIVATE)
+    place = ADDRESSES.user(DAVE)
+    for dialog in (PRIVATE, unplaced):
+        whole = key_in_history(dialog, message(1), ADDRESSES, ALICE)
+        assert whole is not None and whole[:2] == (place, DAVE)
+        for lack in ({"id": None}, {"sender_id": None}):
+            found = message(1, **lack)
+            assert key_in_history(dialog, found, ADDRESSES, ALICE) is None
+    own = Message(id="m1", sender_id=ALICE)
+    assert key_in_history(unplaced, own, ADDRESSES, ALICE) is None
+
+
+def test_only_messages_that_ask_for_it_are_marked_unless_all_are():
+    for wanted, expected in ((True, ["m1"]), ("all", ["m1", "m2"])):
+        recovery, said = alone(auto_delivered=wanted)
+        asked = opened(recovery, said)
+        found = [message(1), message(2, markable=False)]
+        found += [message(3, id=None), message(4, sender_id=None)]
+        recovery.page(asked, PRIVATE, found, 5.0)
+        assert recovery.awaits_commit
+        assert [each.id for each in recovery.committed(rejected=False)] == expected
+        assert not recovery.awaits_commit
+
+
+# --- the cursor and what is remembered for it -----------------------------------------------------
+
+
+def test_keys_are_remembered_for_twice_the_overlap_before_the_cursor():
+    recovery, said = alone(gap_overlap=30.0)
+    seen = recovery._seen_messages
+    recovery.start_at(1000.0)
+    assert seen.keep_since == 940.0
+    recovery.begin()
+    recovery.ask()
+    recovery.received_until(2000.0)
+    recovery.committed(rejected=False)
+    assert (recovery.cursor, seen.keep_since) == (1000.0, 940.0)
+    recovery.dialogs(said.pop(), [], SINCE)
+    assert (recovery.cursor, seen.keep_since) == (2000.0, 1940.0)
+    recovery.received_until(3000.0)
+    recovery.committed(rejected=False)
+    assert seen.keep_since == 2940.0
+    recovery.forget()
+    assert (recovery.cursor, seen.keep_since) == (None, math.inf)
+
+
+def test_without_recovery_no_key_is_remembered_for_it():
+    recovery, _ = alone(enabled=False)
+    recovery.start_at(1000.0)
+    assert recovery._seen_messages.keep_since == math.inf
+
+
+def test_the_cursor_never_goes_back():
+    recovery, _ = alone()
+    recovery.start_at(1000.0)
+    recovery.received_until(500.0)
+    recovery.committed(rejected=False)
+    assert recovery.cursor == 1000.0
+
+
+def test_a_question_of_the_last_session_moves_no_cursor():
+    recovery, said = alone()
+    recovery.start_at(1000.0)
+    recovery.received_until(2000.0)
+    recovery.begin()
+    recovery.ask()
+    recovery.committed(rejected=False)
+    recovery.dialogs(said.pop(), [], SINCE)
+    assert recovery.cursor == 1000.0
+
+
+def test_a_gap_is_given_up_only_beyond_the_bound_and_while_nothing_waits(monkeypatch):
+    monkeypatch.setattr("connectycube.chat.protocol.recovery._MOST_KEPT", 2)
+    for keys, waits, is_open in ((2, False, True), (3, True, True), (3, False, False)):
+        recovery, said = alone()
+        asked = opened(recovery, said)
+        if not waits:
+            recovery.failing(asked, None, OSError())
+        for number in range(keys):
+            recovery._seen_messages.add(live(number).key, 0.0)
+        recovery.received_until(5.0)
+        recovery.committed(rejected=False)
+        assert recovery.is_open is is_open
+
+
 def test_recovery_drops_only_held_events_that_the_next_link_repeats():
     recovery, said = alone()
     asked = opened(recovery, said)
     earlier = live(1)
+    earlier.sequence = 9  # of the session before
     recovery.hold(earlier)
     recovery.begin()
     recovery.ask()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube.chat.protocol import rooms as rooms_module
 from connectycube.chat.protocol.addresses import Addresses
 from connectycube.chat.protocol.decoding import Delivery
 from connectycube.chat.protocol.iq import Answer
@@ -108,6 +109,18 @@ def test_a_server_that_leaves_the_status_out_is_understood_by_the_nick(place):
     assert summary(place.says(presence(ME))) == [("join", None)]
 
 
+def test_a_server_may_show_our_own_presence_as_that_of_the_room(place):
+    place.join()
+    assert place.says(presence("")) == "not_understood"
+    assert summary(place.says(presence("", codes=(110,)))) == [("join", None)]
+
+
+def test_no_other_occupant_can_pass_for_us(place):
+    place.join()
+    assert summary(place.says(presence(BOB, codes=(110,)))) == []
+    assert summary(place.says(presence(ME, codes=(110,)))) == [("join", None)]
+
+
 def test_many_who_join_at_once_ask_once_and_are_all_answered(place):
     for waiter in "abc":
         place.join(waiter)
@@ -125,6 +138,28 @@ def test_others_who_come_and_go_are_told_once_however_often_they_are_shown(insid
     assert (gone.signal, gone.event) == ("occupant_left", Occupant(user_id=CLEO, dialog_id="d1"))
     assert gone.conversation == ROOM
     assert summary(inside.says(presence(CLEO, kind="unavailable"))) == []
+
+
+def test_a_newcomer_displaces_the_older_news_of_the_same_occupant(inside):
+    (came,) = inside.says(presence(CLEO))
+    (gone,) = inside.says(presence(CLEO, kind="unavailable"))
+    (other,) = inside.says(presence(BOB, kind="unavailable"))
+    assert came.merge_key == gone.merge_key != other.merge_key
+
+
+def test_beyond_a_bound_no_newcomer_is_known(inside, monkeypatch):
+    monkeypatch.setattr(rooms_module, "_MOST_OCCUPANTS", 2)
+    assert len(inside.says(presence(CLEO))) == 1
+    assert inside.says(presence(1004)) == []
+    assert len(inside.says(presence(CLEO, kind="unavailable"))) == 1
+    assert len(inside.says(presence(1004))) == 1
+
+
+def test_a_new_session_knows_no_occupants_of_the_last_one(inside):
+    inside.rooms.session_ended()
+    inside.rooms.enter(ME)
+    inside.says(presence(ME, codes=(110,)))
+    assert summary(inside.says(presence(BOB))) == [Occupant(user_id=BOB, dialog_id="d1")]
 
 
 def test_the_presence_of_our_own_other_device_is_no_news(inside):
@@ -168,6 +203,16 @@ def test_an_actor_is_known_by_nick_as_well(inside):
     item = f"<actor nick='{BOB}'/>"
     (left,) = inside.says(presence(ME, item, kind="unavailable", codes=(307,)))
     assert left.event.actor_id == BOB
+
+
+def test_who_is_thrown_out_by_nobody_and_without_a_word_is_told_so(inside):
+    (left,) = inside.says(presence(ME, "<reason/>", kind="unavailable", codes=(307,)))
+    assert left.event == RoomLeft(dialog_id="d1", reason="kicked")
+
+
+def test_a_presence_without_details_ends_the_stay_as_well(inside):
+    xml = f"<presence from='{ROOM}/{ME}' type='unavailable'/>"
+    assert summary(inside.says(xml)) == [RoomLeft(dialog_id="d1", reason="removed")]
 
 
 def test_a_destroyed_room_says_so(inside):
@@ -229,6 +274,7 @@ def test_a_refusal_is_the_error_of_all_who_wait_and_says_what_to_do(place, condi
     assert [output.waiter for output in outputs] == ["a", "b"]
     for output in outputs:
         assert isinstance(output.error, StanzaError) and hint in str(output.error)
+        assert "None" not in str(output.error)
         assert output.error.condition == condition and output.error.text == "no"
     place.rooms.enter(ME)
     assert len(place.written) == 1, "it is not wanted any more"
@@ -239,6 +285,21 @@ def test_a_refusal_that_nobody_waits_for_is_an_event(place):
     place.rooms.enter(ME)
     (left,) = summary(place.says(refusal("forbidden")))
     assert (left.dialog_id, left.reason, left.error.condition) == ("d1", "refused", "forbidden")
+    assert place.rooms.dialog(ROOM) is None, "it is not wanted any more"
+
+
+def test_only_a_room_or_ones_own_nick_refuses_a_join(place):
+    place.join()
+    error = refusal("forbidden")
+    assert place.says(error.replace(f"/{ME}", f"/{BOB}")) == "forged"
+    (answer,) = place.says(error.replace(f"/{ME}", ""))
+    assert (answer.waiter, answer.error.type, answer.error.code) == ("join", "auth", 403)
+
+
+def test_an_error_of_a_room_that_was_not_asked_is_about_something_else(place):
+    place.rooms.want(DIALOG)
+    assert place.says(refusal("forbidden")) == []
+    assert place.rooms.dialog(ROOM) is not None
 
 
 def test_an_error_of_a_room_that_has_us_is_about_something_else(inside):
@@ -251,6 +312,12 @@ def test_who_gives_up_is_not_answered(place):
     place.join("b")
     place.rooms.cancel_join("d1", "a")
     assert summary(place.says(presence(ME, codes=(110,)))) == [("b", None)]
+
+
+def test_who_gives_up_a_room_that_is_gone_changes_nothing(place):
+    place.join("a")
+    place.rooms.cancel_join("unknown", "a")
+    assert summary(place.says(presence(ME, codes=(110,)))) == [("a", None)]
 
 
 def test_who_gives_up_waiting_to_have_left_has_left_all_the_same(inside):
@@ -298,7 +365,8 @@ def test_a_join_before_the_leave_is_answered_ends_inside_the_room(inside):
     assert summary(inside.says(gone)) == [("leave 1", None), ("leave 2", None)]
     assert summary(inside.says(here)) == [("join 1", None), ("join 2", None)]
     assert summary(inside.says(gone)) == []
-    assert summary(inside.says(here)) == []
+    assert summary(inside.join("between")) == []
+    assert summary(inside.says(here)) == [("between", None)]
     assert summary(inside.join("again")) == [("again", None)]
     (left,) = summary(inside.says(presence(ME, kind="unavailable", codes=(110, 307))))
     assert left.reason == "kicked"
@@ -310,6 +378,16 @@ def test_a_session_end_during_a_rejoin_answers_the_leave_and_reenters(inside):
     assert summary(inside.rooms.session_ended()) == [("leave", None)]
     inside.rooms.enter(ME)
     assert summary(inside.says(presence(ME, codes=(110,)))) == [("join", None)]
+    (left,) = summary(inside.says(presence(ME, kind="unavailable", codes=(307,))))
+    assert left.reason == "kicked"
+
+
+def test_who_waits_to_join_is_told_that_the_room_was_left_before(place):
+    place.join()
+    place.rooms.leave("d1", "leave", ME)
+    joined, left = place.says(presence(ME, kind="unavailable", codes=(110,)))
+    assert (joined.waiter, joined.error.condition) == ("join", "not-acceptable")
+    assert (left.waiter, left.error) == ("leave", None)
 
 
 def test_a_refusal_while_leaving_is_the_end_of_it(place):
@@ -325,6 +403,7 @@ def test_the_end_of_everything_answers_all(inside):
     inside.rooms.leave("d1", "one", ME)
     error = NotConnectedError("logged out")
     assert sorted(summary(inside.rooms.fail(error))) == [("one", error), ("two", error)]
+    assert inside.rooms.fail(error) == []
 
 
 def test_what_is_known_of_a_dialog_is_kept(place):
@@ -332,6 +411,11 @@ def test_what_is_known_of_a_dialog_is_kept(place):
     place.rooms.want(public)
     assert place.rooms.dialog("7_d9@muc.chat.example") == public
     assert place.rooms.dialog(ROOM) is None
+
+
+def test_a_dialog_of_an_unknown_type_is_taken_for_a_group(place):
+    place.rooms.want(DialogRef(id="d1"))
+    assert place.rooms.dialog(ROOM) == DialogRef.room("d1", DialogType.GROUP)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ def test_the_order_holds_where_a_count_starts_again(count, steps):
     assert not is_before(later, count)
 
 
+@pytest.mark.parametrize(("count", "other"), [(0, 2**31), (2**31, 0)])
+def test_of_two_counts_half_the_range_apart_none_is_before_the_other(count, other):
+    assert not is_before(count, other)
+
+
 @given(count=st.integers(0, TOP))
 def test_no_count_is_before_itself(count):
     assert not is_before(count, count)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube.chat.protocol import timers as timers_module
 from connectycube.chat.protocol.timers import Timers
 
 
@@ -40,6 +42,14 @@ def test_what_is_cancelled_is_not_due() -> None:
     assert timers.deadline is None and timers.take_next(9.0) is None
 
 
+def test_a_compacted_heap_begins_with_the_soonest_thing(monkeypatch) -> None:
+    monkeypatch.setattr(timers_module, "_MOST_OUTDATED", 0)
+    timers = timers_with(*((str(when), when) for when in (1.0, 2.0, 10.0, 3.0, 4.0, 11.0, 12.0)))
+    for when in (2.0, 11.0, 12.0, 1.0):
+        timers.cancel(str(when))
+    assert (timers.deadline, len(timers._heap)) == (3.0, 3)
+
+
 TIMES = st.floats(0, 100, allow_nan=False)
 STEPS = st.lists(
     st.tuples(st.just("set"), st.sampled_from("abcde"), TIMES)
@@ -51,6 +61,12 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_the_earliest_thing_is_found_whatever_was_replaced(steps) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timers_module, "_MOST_OUTDATED", 0)
+        check_against_a_dictionary(steps)
+
+
+def check_against_a_dictionary(steps) -> None:
     timers, expected = Timers(), dict[str, float]()
     for step, key, when in steps:
         if step == "set":
@@ -67,6 +83,7 @@ def test_the_earliest_thing_is_found_whatever_was_replaced(steps) -> None:
                 del expected[first]
         assert timers.deadline == min(expected.values(), default=None)
         assert len(timers) == len(expected)
+        assert len(timers._heap) <= 2 * len(timers)
         assert {key: timers.due_at(key) for key in expected} == expected
 
 
