@@ -275,6 +275,18 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == mode
 
 
+def test_the_file_of_an_emulator_that_runs_is_left_alone(tmp_path):
+    file = tmp_path / "emulator.env"
+    with running("--env-file", str(file), "--", "sh", "-c", "echo $$; sleep 1000") as (process, _):
+        text = file.read_text()
+        done = executed("--env-file", str(file), "--", "echo", "it runs")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"env_file is that of an emulator that runs: {file}" in done.stderr
+        assert file.read_text() == text
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+
+
 # --- what is wrong --------------------------------------------------------------------------------
 
 
