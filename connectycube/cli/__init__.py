@@ -54,7 +54,11 @@ def _main(words: Sequence[str]) -> int:
     entry = COMMANDS.get(first)
     if entry is None and not first.startswith("-"):
         return failed(f"there is no command {first!r}: {nearest(first, COMMANDS)}", status=2)
-    if entry is not None and not entry.place and not _is_control(words):
+    if first == "emulator" and words[1:2] and not words[1].startswith("-"):
+        if words[1] not in CONTROLS:
+            text = f"there is no command 'emulator {words[1]}': {nearest(words[1], CONTROLS)}"
+            return failed(text, status=2)
+    elif entry is not None and not entry.place:
         return run_plain(first, words[1:])
     return _run_shell(words)
 
@@ -66,6 +70,3 @@ def _run_shell(words: Sequence[str]) -> int:
         return failed(missing(error))
     return shell.run(words)
 
-
-def _is_control(words: Sequence[str]) -> bool:
-    return words[0] == "emulator" and words[1:2] != [] and words[1] in CONTROLS
