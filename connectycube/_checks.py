@@ -33,6 +33,7 @@ __all__ = [
     "repr_of",
     "takes",
     "text_of",
+    "to_install",
 ]
 
 MILLISECONDS_FROM = 100_000_000_000
@@ -325,6 +326,11 @@ def nearest(name: str, known: Collection[str], words: Mapping[str, str] | None =
     """
     found = (words or {}).get(_plain(name)) or _most_like(_plain(name), known, 0.7)
     return f"did you mean {found}?" if found else f"there are: {', '.join(known)}"
+
+
+def to_install(module: str, extra: str) -> str:
+    """Return a sentence for a module that is missing: which extra brings it, from an index or a clone."""
+    return f"{module} is missing: pip install 'connectycube[{extra}]', or '.[{extra}]' in a clone"
 
 
 def misspelt(name: str, arguments: Collection[str]) -> str | None:

@@ -258,7 +258,7 @@ def test_a_part_whose_extra_is_missing_says_how_to_install_it(installed, use):
     )
     assert done.returncode != 0
     last = done.stderr.splitlines()[-1]
-    assert last.endswith(f"{use.missing} is missing: pip install 'connectycube[{use.extra}]'"), (
+    assert last.endswith(f"{use.missing} is missing: pip install 'connectycube[{use.extra}]', or '.[{use.extra}]' in a clone"), (
         done.stderr
     )
     assert not use.words or "Traceback" not in done.stderr

@@ -327,7 +327,7 @@ def test_what_is_wrong_is_one_sentence_and_a_status(words, status, said, tmp_pat
 def test_a_missing_extra_is_named_and_the_command_is_not_run(tmp_path):
     (tmp_path / "aiohttp.py").write_text("raise ModuleNotFoundError('gone', name='aiohttp')")
     done = executed("--", "echo", "it runs", PYTHONPATH=f"{tmp_path}{os.pathsep}{os.getcwd()}")
-    words = "aiohttp is missing: pip install 'connectycube[emulator]'"
+    words = "aiohttp is missing: pip install 'connectycube[emulator]', or '.[emulator]' in a clone"
     assert (done.stderr, done.stdout) == (f"connectycube exec: {words}\n", "")
     assert done.returncode == 1
 

@@ -252,7 +252,7 @@ def test_a_missing_extra_is_named_with_what_brings_it(environment, module, words
     environment.pop("CONNECTYCUBE_CONFIG_DIR")
     done = without(module, *words, environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"connectycube: {module} is missing: pip install 'connectycube[cli]'\n"
+    assert done.stderr == f"connectycube: {module} is missing: pip install 'connectycube[cli]', or '.[cli]' in a clone\n"
 
 
 @pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("history", "--help")])

@@ -145,7 +145,7 @@ def test_the_extra_that_is_missing_is_named():
         "except ModuleNotFoundError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "flask is missing: pip install 'connectycube[flask]'\n", done.stderr
+    assert done.stdout == "flask is missing: pip install 'connectycube[flask]', or '.[flask]' in a clone\n", done.stderr
 
 
 def test_an_application_with_wrong_keys_ends_its_command_with_their_names(tmp_path):

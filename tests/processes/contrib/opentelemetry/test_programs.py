@@ -121,6 +121,6 @@ def test_the_extra_that_is_missing_is_named(missing):
         "except ModuleNotFoundError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.endswith(" is missing: pip install 'connectycube[opentelemetry]'\n"), (
+    assert done.stdout.endswith(" is missing: pip install 'connectycube[opentelemetry]', or '.[opentelemetry]' in a clone\n"), (
         done.stderr
     )

@@ -122,4 +122,4 @@ def test_the_extra_that_is_missing_is_named():
         "except ModuleNotFoundError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "sentry_sdk is missing: pip install 'connectycube[sentry]'\n", done.stderr
+    assert done.stdout == "sentry_sdk is missing: pip install 'connectycube[sentry]', or '.[sentry]' in a clone\n", done.stderr
