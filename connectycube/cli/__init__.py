@@ -51,14 +51,10 @@ def _main(words: Sequence[str]) -> int:
 
         print(f"connectycube {version('connectycube')}")
         return 0
-    entry = COMMANDS.get(first)
-    if entry is None and not first.startswith("-"):
-        return failed(f"there is no command {first!r}: {nearest(first, COMMANDS)}", status=2)
-    if first == "emulator" and words[1:2] and not words[1].startswith("-"):
-        if words[1] not in CONTROLS:
-            text = f"there is no command 'emulator {words[1]}': {nearest(words[1], CONTROLS)}"
-            return failed(text, status=2)
-    elif entry is not None and not entry.place:
+    unknown = _unknown(words)
+    if unknown is not None:
+        return failed(unknown, status=2)
+    if first in COMMANDS and not COMMANDS[first].place and not _is_control(words):
         return run_plain(first, words[1:])
     return _run_shell(words)
 
@@ -70,3 +66,17 @@ def _run_shell(words: Sequence[str]) -> int:
         return failed(missing(error))
     return shell.run(words)
 
+
+def _unknown(words: Sequence[str]) -> str | None:
+    """Return a sentence for words that name no command, or None."""
+    first = words[0]
+    if first not in COMMANDS and not first.startswith("-"):
+        return f"there is no command {first!r}: {nearest(first, COMMANDS)}"
+    second = "".join(words[1:2]) if first == "emulator" else ""
+    if second and not second.startswith("-") and second not in CONTROLS:
+        return f"there is no command 'emulator {second}': {nearest(second, CONTROLS)}"
+    return None
+
+
+def _is_control(words: Sequence[str]) -> bool:
+    return words[0] == "emulator" and words[1:2] != [] and words[1] in CONTROLS

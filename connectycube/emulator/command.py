@@ -280,7 +280,9 @@ def _remove_old(path: Path) -> None:
 
 def _is_running(text: str) -> bool:
     """Whether somebody listens at the control API that the lines of a file name."""
-    found = re.search(r"^export CONNECTYCUBE_CONTROL_URL=http://([^:/]+):(\d+)/", text, re.MULTILINE)
+    found = re.search(
+        r"^export CONNECTYCUBE_CONTROL_URL=http://([^:/]+):(\d+)/", text, re.MULTILINE
+    )
     if found is None:
         return False
     try:

@@ -320,7 +320,9 @@ def test_wrong_arguments_are_one_clear_error(arguments, code, said):
 @pytest.mark.parametrize("command", ["emulator", "demo", None])
 def test_missing_extra_is_named(missing, command, tmp_path):
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('gone', name={missing!r})")
-    words = f"{missing} is missing: pip install 'connectycube[emulator]', or '.[emulator]' in a clone\n"
+    words = (
+        f"{missing} is missing: pip install 'connectycube[emulator]', or '.[emulator]' in a clone\n"
+    )
     if command is None:
         arguments = [sys.executable, "-c", "from connectycube.emulator import Emulator"]
     else:
