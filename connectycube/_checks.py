@@ -123,9 +123,8 @@ def check_id(name: str, value: object) -> str:
 def check_one_of(name: str, value: object, choices: Collection[object]) -> object:
     """Return ``value`` if it is one of ``choices``."""
     if value not in choices:
-        raise ArgumentValueError(
-            f"{name} must be one of {sorted(map(str, choices))}, not {value!r}"
-        )
+        known = ", ".join(sorted(map(repr, choices)))
+        raise ArgumentValueError(f"{name} must be one of {known}, not {value!r}")
     return value
 
 
