@@ -33,6 +33,7 @@ __all__ = [
     "repr_of",
     "takes",
     "text_of",
+    "to_install",
 ]
 
 MILLISECONDS_FROM = 100_000_000_000
@@ -126,9 +127,8 @@ def check_id(name: str, value: object) -> str:
 def check_one_of(name: str, value: object, choices: Collection[object]) -> object:
     """Return ``value`` if it is one of ``choices``."""
     if value not in choices:
-        raise ArgumentValueError(
-            f"{name} must be one of {sorted(map(str, choices))}, not {value!r}"
-        )
+        known = ", ".join(sorted(map(repr, choices)))
+        raise ArgumentValueError(f"{name} must be one of {known}, not {value!r}")
     return value
 
 
@@ -329,6 +329,11 @@ def nearest(name: str, known: Collection[str], words: Mapping[str, str] | None =
     """
     found = (words or {}).get(_plain(name)) or _most_like(_plain(name), known, 0.7)
     return f"did you mean {found}?" if found else f"there are: {', '.join(known)}"
+
+
+def to_install(module: str, extra: str) -> str:
+    """Return a sentence for a module that is missing: which extra brings it, from an index or a clone."""
+    return f"{module} is missing: pip install 'connectycube[{extra}]', or '.[{extra}]' in a clone"
 
 
 def misspelt(name: str, arguments: Collection[str]) -> str | None:

@@ -16,6 +16,7 @@ from ._checks import (
     check_int,
     check_number,
     check_str,
+    misspelt,
     name_of,
     nearest,
     repr_of,
@@ -419,6 +420,7 @@ class ConfigFields(TypedDict, total=False):
     limits: Limits
 
 
+_PREFIX = "CONNECTYCUBE_"
 _ENVIRONMENT = {
     "app_id": "CONNECTYCUBE_APP_ID",
     "auth_key": "CONNECTYCUBE_AUTH_KEY",
@@ -565,7 +567,11 @@ class Config:
     def _check_file(self, attribute: Attribute[str | None], value: object) -> None:
         name = attribute.name
         if value is not None and not os.path.isfile(check_str(name, value)):
-            raise ArgumentValueError(f"{name} is not the path of a file: {value!r}")
+            is_old = "connectycube-emulator-" in str(value)
+            hint = (
+                ": its emulator has ended, so read the variables of one that runs" if is_old else ""
+            )
+            raise ArgumentValueError(f"{name} is not the path of a file: {value!r}{hint}")
 
     @client_key.validator  # pyright: ignore[reportAttributeAccessIssue]
     @client_key_password.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
@@ -638,7 +644,9 @@ class Config:
                 values[name] = text
         for name in ("app_id", "auth_key"):
             if name not in values:
-                raise ArgumentValueError(f"{_ENVIRONMENT[name]} is not set (or pass {name}=…)")
+                raise ArgumentValueError(
+                    f"{_ENVIRONMENT[name]} is not set (or pass {name}=…){_likeness(name, source)}"
+                )
         return cls(**values)
 
     @confined
@@ -657,6 +665,15 @@ class Config:
         """
         check_field_names(changes)
         return evolve(self, **changes)
+
+
+def _likeness(name: str, source: Mapping[str, str]) -> str:
+    """Return the end of a sentence that names a variable which is misspelt, or the emulator."""
+    others = {each for each in source if each.startswith(_PREFIX)} - set(_ENVIRONMENT.values())
+    found = misspelt(name, [each.removeprefix(_PREFIX) for each in sorted(others)])
+    if found is not None:
+        return f": {_PREFIX}{found} is, which nothing reads"
+    return ": without an account, run the program with 'connectycube exec -- python program.py'"
 
 
 # attrs wrote it, so it is not decorated in the class.

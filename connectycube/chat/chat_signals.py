@@ -187,8 +187,10 @@ class ChatSignals:
     def _check_own(self, signal: object) -> None:
         """Raise unless ``signal`` is a signal of this connection."""
         if signal not in self._signals():
-            name = type(signal).__name__
-            raise ArgumentTypeError(f"signal must be a signal of this connection, not {name}")
+            hint = f": write chat.{signal}" if isinstance(signal, str) else ""
+            raise ArgumentTypeError(
+                f"signal must be a signal of this connection, not {type(signal).__name__}{hint}"
+            )
 
     def _all_signals(self) -> list[Signal[object]]:
         declared = {name: each for cls in type(self).__mro__ for name, each in vars(cls).items()}

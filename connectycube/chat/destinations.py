@@ -75,7 +75,9 @@ class Destinations:
             raise ArgumentValueError("dialog does not say who the other user is (peer_id)")
         peer_id = check_int("dialog.peer_id", found.peer_id, least=1)
         if peer_id == me:
-            raise ArgumentValueError("dialog is a private dialog with the user who is logged in")
+            raise ArgumentValueError(
+                "dialog is a private dialog with the user who is logged in: give another user"
+            )
         return Destination(found, self._addresses.user(peer_id), "chat")
 
     def _reference(self, dialog: object, me: int | None, deadline: Deadline) -> DialogRef:

@@ -88,11 +88,11 @@ class EventStream(NotCopied, Generic[Event_co]):
             check_callback("where", where, "event")
         deadline = Deadline.of(timeout, self._timeout)
         while True:
-            event = self._take(deadline)
+            event = self._take(deadline, self._timeout if timeout is None else timeout)
             if where is None or where(event):
                 return event
 
-    def _take(self, deadline: Deadline) -> Event_co:
+    def _take(self, deadline: Deadline, seconds: float) -> Event_co:
         check_fork()
         hold = self.hold
         if hold is not None and hold.loss is not None and self.signal not in OF_THIS_PROCESS:
@@ -106,7 +106,7 @@ class EventStream(NotCopied, Generic[Event_co]):
                 return self._take_first()
             if self._ended:
                 raise self._reason or NotConnectedError("logged out, or the stream was closed")
-        raise ChatTimeoutError(f"no event of {self.signal} came in time")
+        raise ChatTimeoutError(f"no event of {self.signal} came within {seconds:g} s")
 
     def _take_first(self) -> Event_co:
         event, size = self._events.popleft()

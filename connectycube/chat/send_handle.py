@@ -8,6 +8,8 @@ from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from attrs import fields
+
 from .._checks import name_of
 from .._deadline import Deadline
 from .._forks import check_fork
@@ -28,6 +30,7 @@ AnyHandle: TypeAlias = "SendHandle[Any]"
 DoneCallback = Callable[["AnyHandle"], object]
 
 _OF_FUTURE = frozenset(vars(Future()))
+_OF_MESSAGE = frozenset(field.name for field in fields(Message))
 _MADE = "_made"
 
 
@@ -108,7 +111,8 @@ class SendHandle(NotCopied, Future[Sent]):
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of Future, which its functions and those of ``concurrent.futures`` look for."""
         if name not in _OF_FUTURE:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            hint = ": result() returns the message, which has it" if name in _OF_MESSAGE else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
         self._begin()
         return vars(self)[name]
 

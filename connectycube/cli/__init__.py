@@ -51,10 +51,10 @@ def _main(words: Sequence[str]) -> int:
 
         print(f"connectycube {version('connectycube')}")
         return 0
-    entry = COMMANDS.get(first)
-    if entry is None and not first.startswith("-"):
-        return failed(f"there is no command {first!r}: {nearest(first, COMMANDS)}", status=2)
-    if entry is not None and not entry.place and not _is_control(words):
+    unknown = _unknown(words)
+    if unknown is not None:
+        return failed(unknown, status=2)
+    if first in COMMANDS and not COMMANDS[first].place and not _is_control(words):
         return run_plain(first, words[1:])
     return _run_shell(words)
 
@@ -65,6 +65,17 @@ def _run_shell(words: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         return failed(missing(error))
     return shell.run(words)
+
+
+def _unknown(words: Sequence[str]) -> str | None:
+    """Return a sentence for words that name no command, or None."""
+    first = words[0]
+    if first not in COMMANDS and not first.startswith("-"):
+        return f"there is no command {first!r}: {nearest(first, COMMANDS)}"
+    second = "".join(words[1:2]) if first == "emulator" else ""
+    if second and not second.startswith("-") and second not in CONTROLS:
+        return f"there is no command 'emulator {second}': {nearest(second, CONTROLS)}"
+    return None
 
 
 def _is_control(words: Sequence[str]) -> bool:

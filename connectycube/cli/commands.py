@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NamedTuple
 
+from connectycube._checks import to_install
 from connectycube.errors import ConnectyCubeError
 
 from .failure import Failure
@@ -137,7 +138,7 @@ def missing(error: ModuleNotFoundError) -> str:
     extra = _EXTRAS.get(error.name or "")
     if extra is None:
         raise error
-    return f"{error.name} is missing: pip install 'connectycube[{extra}]'"
+    return to_install(error.name or "", extra)
 
 
 def failed(error: object, command: str = "", *, status: int = 1) -> int:

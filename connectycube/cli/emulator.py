@@ -46,6 +46,7 @@ _INTERVAL = 0.5  # seconds
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.usage = "%(prog)s [OPTIONS]"  # all of them would push the error off the screen
     for name, meaning in _PORTS:
         parser.add_argument(
             f"--{name}-port",

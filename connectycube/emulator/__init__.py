@@ -7,6 +7,8 @@ The emulator is the server's side. It reads and writes the protocol with code of
         config = emulator.config()
 """
 
+from connectycube._checks import to_install
+
 try:
     from .command import CommandNotRunError, export_lines, kept_env_file, run_command
     from .control.clock import EmulatorClock
@@ -22,9 +24,7 @@ try:
 except ModuleNotFoundError as _error:
     if _error.name not in ("aiohttp", "trustme"):
         raise
-    raise ModuleNotFoundError(
-        f"{_error.name} is missing: pip install 'connectycube[emulator]'", name=_error.name
-    ) from None
+    raise ModuleNotFoundError(to_install(_error.name, "emulator"), name=_error.name) from None
 
 __all__ = [
     "SWITCHES",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +33,8 @@ _STOP = getattr(signal, "SIGTSTP", None)
 _HAS_GROUPS = hasattr(os, "killpg")
 _GRACE = 5.0
 """Seconds that processes which the command has left may take to end after SIGTERM."""
+_ANSWER = 1.0
+"""Seconds within which an emulator of this machine takes a connection."""
 _MADE_HERE = "# Variables of an emulator. The command that wrote this file removes it at its end."
 
 
@@ -84,7 +88,8 @@ def run_command(
 
     Raises:
         CommandNotRunError: The command does not exist or is no program.
-        ArgumentValueError: ``env_file`` cannot be written, or is a file that another program has written.
+        ArgumentValueError: ``env_file`` cannot be written, is a file that another program has written, or
+            that of an emulator that still runs.
         ValueError: This is not the main thread, where alone Python handles signals.
         OSError: The emulator cannot start, for example because a port is in use.
     """
@@ -216,7 +221,8 @@ def kept_env_file(path: str | None) -> Generator[Callable[[Emulator], None]]:
         A context manager with a function that writes the variables of a running emulator.
 
     Raises:
-        ArgumentValueError: The file cannot be written, or another program has written it.
+        ArgumentValueError: The file cannot be written, another program has written it, or it is that of an
+            emulator that still runs.
     """
     if path is None:
         yield lambda emulator: None
@@ -253,17 +259,34 @@ def _write(path: Path, text: str) -> None:
 
 
 def _remove_old(path: Path) -> None:
-    """Remove the file of a run that was killed; leave the files of others alone."""
+    """Remove the file of a run that was killed; leave those of other programs and running emulators alone."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            is_old = file.readline().rstrip("\n") == _MADE_HERE
-        if not is_old:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if not text.startswith(f"{_MADE_HERE}\n"):
             raise ArgumentValueError(
                 f"env_file would replace a file that this command has not written: {path}. It is the file to"
                 " write variables to; name a new one"
+            )
+        if _is_running(text):
+            raise ArgumentValueError(
+                f"env_file is that of an emulator that runs: {path}. End that one, or name another file"
             )
         path.unlink()
     except FileNotFoundError:
         pass
     except OSError as error:
         raise ArgumentValueError(f"env_file cannot be written: {path}: {error.strerror}") from None
+
+
+def _is_running(text: str) -> bool:
+    """Whether somebody listens at the control API that the lines of a file name."""
+    found = re.search(
+        r"^export CONNECTYCUBE_CONTROL_URL=http://([^:/]+):(\d+)/", text, re.MULTILINE
+    )
+    if found is None:
+        return False
+    try:
+        socket.create_connection((found[1], int(found[2])), _ANSWER).close()
+    except OSError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import ssl
@@ -258,8 +259,11 @@ class Service:
         started = evolve(
             ports,
             **{
-                name: await server.start(
-                    CONTROL_HOST if name in _LOOPBACK_ALONE else host, getattr(ports, name)
+                name: await _started(
+                    server,
+                    f"{name}_port",
+                    CONTROL_HOST if name in _LOOPBACK_ALONE else host,
+                    getattr(ports, name),
                 )
                 for name, server in self._servers.items()
                 if getattr(ports, name) is not None
@@ -280,6 +284,18 @@ class Service:
                 await asyncio.gather(*(server.stop() for server in self._servers.values()))
             finally:
                 self.store.close()
+
+
+async def _started(server: Listener | TcpServer, name: str, host: str, port: int) -> int:
+    """Let a server listen; return its port. The error for a port that is taken names its option."""
+    try:
+        return await server.start(host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        taken = OSError(f"{name} {port} is in use by another program: give another one, or 0")
+        taken.errno = error.errno
+        raise taken from None
 
 
 class Running:

@@ -152,6 +152,10 @@ def check_user_id(name: str, value: object) -> int:
         hint = ""
         if isinstance(value, str) and value.isascii() and value.isdigit():
             hint = f": use int({value!r})"
+        elif isinstance(value, str):
+            hint = ": users.get_by(login=…) returns the user of a login"
+        elif value is None:
+            hint = ": users.get_by(…) returns None if there is no such user"
         elif isinstance(value, DialogRef):
             hint = ": chat.send_message(dialog, …) writes to a dialog"
         raise ArgumentTypeError(

@@ -33,6 +33,7 @@ __all__ = [
 Value = TypeVar("Value")
 Method = TypeVar("Method", bound=Callable[..., Any])
 _DIGITS_OF_DIALOG_ID = 24
+_HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 def check_dialog(name: str, value: object) -> DialogRef:
@@ -73,8 +74,14 @@ def user_hint(name: str, value: object) -> Generator[None]:
     try:
         yield
     except (NotFoundError, PermissionDeniedError, ValidationError) as error:
-        if isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS_OF_DIALOG_ID:
-            hint = f"{name} is the string {value!r}, so a dialog's id; a user's id is an int"
+        hint = ""
+        if isinstance(value, str) and len(value) < _DIGITS_OF_DIALOG_ID:
+            if value.isdecimal():
+                hint = "a user's id is an int"
+            elif not set(value) <= _HEXADECIMAL:
+                hint = "users.get_by(login=…) finds a user"
+        if hint:
+            hint = f"{name} is the string {value!r}, so a dialog's id; {hint}"
             error.args = (f"{error} ({hint})",)
         raise
 

@@ -17,21 +17,8 @@ from tests.support import django_setup  # noqa: F401 - configures Django
 
 PAGE = DOCS / "django.md"
 COMMANDS = {"listen", "doctor", "sync_users", "emulator"}
-MODELS = """
-from django.db import models
-
-
-class Order(models.Model):
-    message_id = models.CharField(max_length=24, unique=True)
-    text = models.TextField()
-    shipped = models.BooleanField(default=False)
-    seen = models.BooleanField(default=False)
-"""
 URLS = """
-from shop import views
-
-urlpatterns += [path("ship/<int:pk>/", views.ship), path("refund/<int:pk>/", views.refund)]
-urlpatterns += [path("token/", views.chat_token)]
+urlpatterns += [path("refund/<int:pk>/", views.refund), path("token/", views.chat_token)]
 """
 SECRET = 'PASSWORD = os.environ["BOT_PASSWORD"]'
 
@@ -51,7 +38,7 @@ class Project(PageFolder):
             "site_of_shop/settings.py": f"import os\n\n{SECRET}\n{blocks(PAGE, 'django settings')}"
             'DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}\n',
             "site_of_shop/urls.py": f"{blocks(PAGE, 'django urls')}{URLS}",
-            "shop/models.py": MODELS,
+            "shop/models.py": blocks(PAGE, "django models"),
             "shop/chat_handlers.py": blocks(PAGE, "django handlers"),
             "shop/views.py": blocks(PAGE, "django views"),
             "shop/tests.py": blocks(PAGE, "django tests"),

@@ -52,7 +52,7 @@ from tests.unit.test_house import MAY_KNOW, OUTSIDERS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/**/*.md"))]
-DJANGO = ("settings", "handlers", "views", "urls", "tests")
+DJANGO = ("settings", "handlers", "models", "views", "urls", "tests")
 FLASK = ("app", "views", "tests")
 TUTORIAL = ("bot", "friend", "tests", "slow", "settings", "views", "urls", "django tests")
 KINDS = (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.docs.test_pages import DOCS, rows
 from tests.support.paths import ROOT
 
 HOST = ROOT / ".github"
@@ -26,6 +27,16 @@ def setup() -> configparser.ConfigParser:
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", encoding="utf-8")
     return parser
+
+
+def test_the_table_of_extras_has_all_that_users_install(setup):
+    told = {
+        name
+        for row in rows(DOCS / "index.md", "Extras")
+        for name in re.findall(r"`([\w-]+)`", row[0])
+    }
+    told |= {"relay-redis", "relay-rabbitmq"}  # the parts of one of them
+    assert told == set(setup["options.extras_require"]) - {"bench", "docs", "test"}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from connectycube._checks import to_install
 from tests.support.distributions import RUBBISH, Distributions, build, files_of_the_checkout
 from tests.support.installed import Environment, needed_by
 from tests.support.paths import ROOT
@@ -258,9 +259,7 @@ def test_a_part_whose_extra_is_missing_says_how_to_install_it(installed, use):
     )
     assert done.returncode != 0
     last = done.stderr.splitlines()[-1]
-    assert last.endswith(f"{use.missing} is missing: pip install 'connectycube[{use.extra}]'"), (
-        done.stderr
-    )
+    assert last.endswith(to_install(use.missing, use.extra)), done.stderr
     assert not use.words or "Traceback" not in done.stderr
 
 

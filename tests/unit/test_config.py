@@ -175,6 +175,11 @@ def test_a_file_that_is_not_there_is_named_in_the_error(name):
         Config(**REQUIRED, **{name: "/no/such"})
 
 
+def test_the_certificate_of_an_emulator_that_has_ended_is_told_as_such():
+    with pytest.raises(ArgumentValueError, match="its emulator has ended"):
+        Config(**REQUIRED, ca_file="/no/such/connectycube-emulator-x1/ca.pem")
+
+
 def test_a_ca_file_may_be_a_path(tmp_path):
     path = tmp_path / "ca.pem"
     path.write_text("")
@@ -222,6 +227,13 @@ def test_from_env_reads_every_variable(tmp_path):
         chat_port=5,
         ca_file=str(path),
     )
+
+
+def test_a_missing_variable_names_its_misspelling_or_the_emulator():
+    with pytest.raises(ArgumentValueError, match=r"connectycube exec -- python program.py"):
+        Config.from_env({"CONNECTYCUBE_API_URL": "https://api.example.com"})
+    with pytest.raises(ArgumentValueError, match=r": CONNECTYCUBE_APPID is, which nothing reads$"):
+        Config.from_env({"CONNECTYCUBE_APPID": "1", "CONNECTYCUBE_AUTH_KEY": "key"})
 
 
 def test_from_env_reads_the_process_environment(monkeypatch):

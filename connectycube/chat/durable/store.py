@@ -589,5 +589,8 @@ def _sqlite_reason(error: sqlite3.Error) -> str:
     if text in _LACKING:
         return f"{text} (if this is no local disk, it may have no locks or no write-ahead log)"
     if "locked" in text:
-        return "another process has it open, or another connection of this one (or of its parent)"
+        return (
+            "another process has it open, or another connection of this one (or of its parent): "
+            "end it, or name another file"
+        )
     return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from connectycube._checks import to_install
+
 __all__ = ["extra"]
 
 
@@ -24,6 +26,4 @@ def extra(name: str, library: str) -> Generator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != library:
             raise  # the library is there, and lacks something itself
-        raise ModuleNotFoundError(
-            f"{error.name} is missing: pip install 'connectycube[{name}]'", name=error.name
-        ) from None
+        raise ModuleNotFoundError(to_install(error.name, name), name=error.name) from None

@@ -168,7 +168,10 @@ class _Reader:
             if key in known:
                 found[key] = value
             else:
-                meant = nearest(str(key), known)
+                if key in _BOT_KEYS:
+                    meant = f'it belongs to a bot, as "BOTS": {{"default": {{"{key}": …}}}}'
+                else:
+                    meant = nearest(str(key), known)
                 self._wrong("E001", place, f" has an unknown key {key!r}: {meant}")
         return found
 
@@ -203,7 +206,10 @@ class _Reader:
         missing = missing_keys(complete, self._environ)
         for key in missing:
             if values.get(key) is None:  # one that is wrong has been told of
-                text = f"[{key!r}] is missing, and CONNECTYCUBE_{key} is not set either"
+                text = (
+                    f"[{key!r}] is missing, and CONNECTYCUBE_{key} is not set either; without an account run"
+                    " the command with an emulator: manage.py connectycube_emulator -- ./manage.py COMMAND"
+                )
                 self._wrong("E002", _SETTING, text)
         if missing:
             return None
@@ -232,6 +238,8 @@ class _Reader:
 
     def _bot(self, place: str, name: str, raw: object, config: Config | None) -> Bot | None:
         values = self._table(place, raw, (*_BOT_KEYS, *CONFIG_KEYS))
+        if not isinstance(raw, Mapping):
+            return None  # 'BOTS' may be the dictionary of one bot, where a dictionary of bots is wanted
         credentials = {}
         for key in (key for key in _BOT_KEYS if values.get(key) is not None):
             try:

@@ -78,6 +78,7 @@ class Settings:
             verb, what = ("is", "it") if len(missing) == 1 else ("are", "them")
             raise ArgumentValueError(
                 f"{keys} {verb} missing: set {what} in app.config before init_app(app), or in the environment"
+                "; without an account run the command with an emulator: connectycube exec -- flask …"
             )
         config = Config.from_env(**given)
         # What suits a server: it comes back however long an outage takes.

@@ -253,6 +253,13 @@ def test_a_file_of_another_program_keeps_the_emulator_from_starting(tmp_path):
     assert file.read_text() == "BOT_PASSWORD=a password\n"
 
 
+def test_a_port_that_is_taken_is_named_with_its_option():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AssertionError, match=f"ui_port {port} is in use by another program"):
+            Process("--ui-port", str(port))
+
+
 def test_address_beyond_this_machine_is_warned_about():
     with Process("--host", "0.0.0.0") as running:
         running.end(signal.SIGTERM)
@@ -313,7 +320,9 @@ def test_wrong_arguments_are_one_clear_error(arguments, code, said):
 @pytest.mark.parametrize("command", ["emulator", "demo", None])
 def test_missing_extra_is_named(missing, command, tmp_path):
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('gone', name={missing!r})")
-    words = f"{missing} is missing: pip install 'connectycube[emulator]'\n"
+    words = (
+        f"{missing} is missing: pip install 'connectycube[emulator]', or '.[emulator]' in a clone\n"
+    )
     if command is None:
         arguments = [sys.executable, "-c", "from connectycube.emulator import Emulator"]
     else:

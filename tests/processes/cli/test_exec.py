@@ -276,6 +276,18 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == mode
 
 
+def test_the_file_of_an_emulator_that_runs_is_left_alone(tmp_path):
+    file = tmp_path / "emulator.env"
+    with running("--env-file", str(file), "--", "sh", "-c", "echo $$; sleep 1000") as (process, _):
+        text = file.read_text()
+        done = executed("--env-file", str(file), "--", "echo", "it runs")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"env_file is that of an emulator that runs: {file}" in done.stderr
+        assert file.read_text() == text
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+
+
 # --- what is wrong --------------------------------------------------------------------------------
 
 
@@ -316,7 +328,7 @@ def test_what_is_wrong_is_one_sentence_and_a_status(words, status, said, tmp_pat
 def test_a_missing_extra_is_named_and_the_command_is_not_run(tmp_path):
     (tmp_path / "aiohttp.py").write_text("raise ModuleNotFoundError('gone', name='aiohttp')")
     done = executed("--", "echo", "it runs", PYTHONPATH=f"{tmp_path}{os.pathsep}{os.getcwd()}")
-    words = "aiohttp is missing: pip install 'connectycube[emulator]'"
+    words = "aiohttp is missing: pip install 'connectycube[emulator]', or '.[emulator]' in a clone"
     assert (done.stderr, done.stdout) == (f"connectycube exec: {words}\n", "")
     assert done.returncode == 1
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from connectycube import ConnectyCube
+from connectycube._checks import to_install
 from tests.processes.cli.conftest import PASSWORD
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
@@ -252,7 +253,7 @@ def test_a_missing_extra_is_named_with_what_brings_it(environment, module, words
     environment.pop("CONNECTYCUBE_CONFIG_DIR")
     done = without(module, *words, environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"connectycube: {module} is missing: pip install 'connectycube[cli]'\n"
+    assert done.stderr == f"connectycube: {to_install(module, 'cli')}\n"
 
 
 @pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("history", "--help")])

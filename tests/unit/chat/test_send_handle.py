@@ -279,6 +279,15 @@ def test_it_can_be_waited_for_as_any_future(handle):
         assert waiting.result(TIMEOUT).done == {pending}
 
 
+def test_an_attribute_of_the_message_is_said_to_be_that_of_the_result(handle):
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'body': result\(\) returns the message"
+    ):
+        _ = handle.body
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        _ = handle.nothing
+
+
 def test_it_cannot_be_cancelled(handle):
     assert handle.cancel() is False
     assert not handle.cancelled() and handle.running()

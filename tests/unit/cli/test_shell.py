@@ -109,6 +109,7 @@ def test_options_in_common_stand_before_the_command_or_behind_it(added, words):
     [
         (("logn",), "there is no command 'logn': did you mean login?"),
         (("--json", "logn"), "there is no command 'logn': did you mean login?"),
+        (("emulator", "fault"), "there is no command 'emulator fault': did you mean faults?"),
         (("profiles", "us"), "there is no command 'us': did you mean use?"),
         (("whoami", "--timeout", "0"), "Invalid value for '--timeout'"),
         (("whoami", "--color", "blue"), "Invalid value for '--color'"),

@@ -89,7 +89,7 @@ def test_wrong_lookups_are_refused_by_name(lookups, cls, words):
 @pytest.mark.parametrize(
     ("lookups", "words"),
     [
-        ({"type": 9}, "type must be one of"),
+        ({"type": 9}, "type must be one of <DialogType.BROADCAST: 1>, <DialogType"),
         ({"type__in": [2, 9]}, "type__in must be one of"),
         ({"extensions__": "x"}, "extensions__ is no argument"),
         ({"extensions": "x"}, "extensions must be a mapping"),

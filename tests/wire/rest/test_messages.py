@@ -381,6 +381,8 @@ def test_a_user_given_as_a_dialog_is_noticed_in_the_refusal(cube, server):
     server.respond(lambda request: refusal(404, "Dialog 2 does not exist"))
     with pytest.raises(NotFoundError, match="a user's id is an int"):
         cube.messages.create("2", "x")
+    with pytest.raises(NotFoundError, match=r"users\.get_by\(login=…\) finds a user"):
+        cube.messages.create("bob", "x")
     with pytest.raises(NotFoundError, match=r"does not exist$"):
         cube.messages.create(DIALOG["_id"], "x")
     with pytest.raises(ArgumentTypeError, match=r"dialogs\.create_private\(user\)"):

@@ -76,7 +76,8 @@ def load(settings: Settings) -> BaseBackend:
         cls = import_module(settings.backend).Backend
     except (ImportError, AttributeError) as error:
         raise ImproperlyConfigured(
-            f"CONNECTYCUBE['BACKEND'] is no module with a class Backend: {settings.backend!r} ({error})"
+            f"CONNECTYCUBE['BACKEND'] is no module with a class Backend: {settings.backend!r} ({error}); "
+            f"those of this package are live, locmem and console in {__name__}"
         ) from error
     backend: BaseBackend = cls(settings)
     return backend

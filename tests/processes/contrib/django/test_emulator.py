@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from connectycube._checks import to_install
 from tests.processes.contrib.django.project import (
     MANAGE,
     READY,
@@ -97,7 +98,7 @@ def test_a_missing_extra_is_named(alone):
     (alone.folder / "aiohttp.py").write_text("raise ModuleNotFoundError('no', name='aiohttp')\n")
     environment = {"PYTHONPATH": f"{alone.folder}{os.pathsep}{os.getcwd()}"}
     done = alone.manage("connectycube_emulator", "--", "true", **environment)
-    assert "aiohttp is missing: pip install 'connectycube[emulator]'" in done.stderr
+    assert to_install("aiohttp", "emulator") in done.stderr
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 
@@ -113,5 +114,5 @@ def test_without_django_the_import_names_the_extra(tmp_path):
         check=False,
     )
     assert done.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: django is missing: pip install 'connectycube[django]'"
+        f"ModuleNotFoundError: {to_install('django', 'django')}"
     )

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 
 import pytest
 
+from connectycube._checks import to_install
 from connectycube.contrib.flask.bell import Bell
 from connectycube.contrib.flask.run_folder import RunFolder
 from tests.processes.contrib.flask.conftest import SECONDS, Place, flask, kill
@@ -145,7 +146,7 @@ def test_the_extra_that_is_missing_is_named():
         "except ModuleNotFoundError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "flask is missing: pip install 'connectycube[flask]'\n", done.stderr
+    assert done.stdout == f"{to_install('flask', 'flask')}\n", done.stderr
 
 
 def test_an_application_with_wrong_keys_ends_its_command_with_their_names(tmp_path):

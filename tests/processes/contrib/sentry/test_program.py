@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from connectycube._checks import to_install
 from tests.support import canaries
 from tests.support.paths import ROOT
 from tests.support.people import PASSWORD
@@ -122,4 +123,4 @@ def test_the_extra_that_is_missing_is_named():
         "except ModuleNotFoundError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "sentry_sdk is missing: pip install 'connectycube[sentry]'\n", done.stderr
+    assert done.stdout == f"{to_install('sentry_sdk', 'sentry')}\n", done.stderr

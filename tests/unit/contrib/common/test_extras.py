@@ -9,7 +9,8 @@ from connectycube.contrib.common.extras import extra
 def test_the_extra_that_brings_a_missing_library_is_named(module):
     with pytest.raises(ModuleNotFoundError) as raised, extra("celery", "celery"):
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-    assert str(raised.value) == f"{module} is missing: pip install 'connectycube[celery]'"
+    told = "is missing: pip install 'connectycube[celery]', or '.[celery]' in a clone"
+    assert str(raised.value) == f"{module} {told}"
     assert raised.value.name == module
 
 

@@ -77,6 +77,11 @@ def test_the_backends_without_a_network_need_no_credentials():
     ("raw", "id", "text"),
     [
         ([], "E002", "CONNECTYCUBE must be a dictionary, not list"),
+        (
+            {**GOOD, "LOGIN": "x"},
+            "E001",
+            """belongs to a bot, as "BOTS": {"default": {"LOGIN": …}}""",
+        ),
         ({**GOOD, "APPID": 1}, "E001", "unknown key 'APPID': did you mean APP_ID?"),
         ({**GOOD, "app_id": 1}, "E001", "unknown key 'app_id': did you mean APP_ID?"),
         ({**GOOD, 3: 1}, "E001", "unknown key 3: there are: BACKEND"),
@@ -120,6 +125,10 @@ def test_each_mistake_is_one_sentence(raw, id, text):
     found = [problem for problem in problems(raw) if problem[0] == id]
     assert len(found) == 1, problems(raw)
     assert text in found[0][1]
+
+
+def test_the_entries_of_one_bot_are_no_bots_and_lack_nothing_else():
+    assert [id for id, _ in problems({**GOOD, "BOTS": BOT})] == ["E002", "E002"]
 
 
 def test_a_wrong_variable_of_the_environment_is_named():
