@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AnyDict", "AnyIterable", "AnyList", "AnyMapping", "AnyPath", "AnyTuple"]
+__all__ = ["AnyDict", "AnyIterable", "AnyList", "AnyMapping", "AnyPath", "AnySet", "AnyTuple"]
 
 if TYPE_CHECKING:
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     class AnyList(list[Any]):
         """A list."""
+
+    class AnySet(set[Any]):
+        """A set."""
 
     class AnyTuple(tuple[Any, ...]):
         """A tuple."""
@@ -33,5 +36,5 @@ if TYPE_CHECKING:
     class AnyPath(os.PathLike[str]):
         """A path that is no string."""
 else:
-    AnyDict, AnyList, AnyTuple = dict, list, tuple
+    AnyDict, AnyList, AnySet, AnyTuple = dict, list, set, tuple
     AnyMapping, AnyIterable, AnyPath = Mapping, Iterable, os.PathLike

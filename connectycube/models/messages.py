@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from attrs import evolve, field, fields, frozen
 
 from .._checks import check_list, check_number, misspelt
+from .._containers import AnyDict, AnyList, AnyMapping
 from .._xml import check_name, check_text, clean, is_name
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._dicts import Serializable
@@ -232,7 +233,7 @@ class Attachment(Serializable):
     def _extra(self, name: str) -> dict[str, str]:
         if not isinstance(self.extra, Mapping):
             raise ArgumentTypeError(f"{name} must be a mapping, not {type(self.extra).__name__}")
-        found = {}
+        found: dict[str, str] = {}
         for key, value in self.extra.items():
             reader = _READERS.get(check_name(name, key))
             if reader is not None and reader(value) is not None:
@@ -340,11 +341,11 @@ def attachment_of(
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:
     if not value:
         return None
-    if isinstance(value, dict):  # {"0": {…}, "1": {…}}, as some clients write them
+    if isinstance(value, AnyDict):  # {"0": {…}, "1": {…}}, as some clients write them
         value = list(value.values())
-    if not isinstance(value, list):
+    if not isinstance(value, AnyList):
         return None
-    return tuple(Attachment.from_json(entry) for entry in value if isinstance(entry, dict))
+    return tuple(Attachment.from_json(entry) for entry in value if isinstance(entry, AnyDict))
 
 
 def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, ...]:
@@ -549,7 +550,7 @@ def _passed_on(message: Message) -> Message:
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, AnyMapping):
         return {
             name: _cleaned(inner)
             for name, inner in value.items()

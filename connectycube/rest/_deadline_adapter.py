@@ -248,7 +248,7 @@ class _DeadlineConnection:
 def _wait_until(until: float) -> Wait:
     """Return a way to wait for a socket until a moment, or until the deadline of the call."""
 
-    def wait(sock: Any, *, read: bool, write: bool) -> None:
+    def wait(sock: socket.socket, *, read: bool, write: bool) -> None:
         left = max(0.0, min(until - time.monotonic(), _current.get().deadline.step()))
         if not (wait_for_read(sock, left) if read else wait_for_write(sock, left)):
             raise TimeoutError("no connection in time")
@@ -256,11 +256,11 @@ def _wait_until(until: float) -> Wait:
     return wait
 
 
-class _Connection(_DeadlineConnection, HTTPConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
+class _Connection(_DeadlineConnection, HTTPConnection):
     debuglevel = 0  # http.client's switch prints requests with their headers and bodies
 
 
-class _TlsConnection(_DeadlineConnection, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
+class _TlsConnection(_DeadlineConnection, HTTPSConnection):
     debuglevel = 0
 
     def _tls_name(self) -> str:
@@ -268,11 +268,11 @@ class _TlsConnection(_DeadlineConnection, HTTPSConnection):  # pyright: ignore[r
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
+    ConnectionCls = _Connection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection  # pyright: ignore[reportAssignmentType]
+    ConnectionCls = _TlsConnection
 
 
 class _DeadlineSocket:
