@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
 
+from .._containers import AnyDict, AnySet
 from .._backoff import delay_before
 from .._checks import name_of, repr_of
 from ..config import Config, Handling
@@ -64,8 +65,8 @@ class _Progress:
     """How far the receivers of one event are, once that cannot be said in one word."""
 
     only: str | None = None
-    done: set[str] = field(factory=set)
-    failures: dict[str, _Failure] = field(factory=dict)
+    done: set[str] = field(factory=AnySet)
+    failures: dict[str, _Failure] = field(factory=AnyDict)
     """The receivers that are to run again, by name."""
     is_repeating: bool = False
     """Whether every receiver has had its first attempt."""

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
+from ..._containers import AnyDict, AnyList
 from ..._deadline import Deadline
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
@@ -117,9 +118,9 @@ class _Pending:
 class _CommitPlan:
     """The changes to the store of one read from the socket."""
 
-    arrived: dict[Delivery, Arrived] = field(factory=dict)
-    outcomes: list[Outcome] = field(factory=list)
-    settled: list[str] = field(factory=list)
+    arrived: dict[Delivery, Arrived] = field(factory=AnyDict)
+    outcomes: list[Outcome] = field(factory=AnyList)
+    settled: list[str] = field(factory=AnyList)
     """The ids of all messages that have an outcome now, also of messages that are not in the store."""
 
 

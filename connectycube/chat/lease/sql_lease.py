@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from ..._containers import AnyMapping
 from ..._checks import check_callable, check_number, check_one_of, check_str
 from ...errors import LeaseStoreError
 from .lease import LEAST_SECONDS, MOST_SECONDS
@@ -153,7 +154,7 @@ class SqlLease:
         with self._cursor() as run:
             run(_ACQUIRE, holder=holder)
             found = run(_READ).fetchone()
-        return tuple(found.values()) if isinstance(found, Mapping) else found
+        return tuple(found.values()) if isinstance(found, AnyMapping) else found
 
     def _make(self) -> None:
         """Make the table and the row, if they are missing: an account may lack the right to make tables."""

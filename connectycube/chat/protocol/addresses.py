@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._containers import AnyDict
 import re
 from typing import Any
 
@@ -37,7 +38,7 @@ class Addresses:
     host: str = field(converter=_lower)
     _of_users: str = _suffix("-{0.app_id}@{0.host}")
     _of_rooms: str = _suffix("@muc.{0.host}")
-    origins: dict[Any, Any] = field(init=False, repr=False, eq=False, factory=dict)
+    origins: dict[Any, Any] = field(init=False, repr=False, eq=False, factory=AnyDict)
     """What the decoder remembers of the JIDs that it has read, up to a bound."""
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
+from ..._containers import AnyMapping
 from ..._checks import check_bool, check_int, check_str
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import Attachment, Message
@@ -208,7 +209,7 @@ def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = 
             raise ArgumentValueError(f"{name} must not have the key {tag!r}: it is reserved")
         if type(value) is str and value.isprintable():
             inner = text(value)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, AnyMapping):
             inner = _params(f"{name}[{tag!r}]", value)
         else:
             kinds = "a string, a number, a bool or a mapping"
