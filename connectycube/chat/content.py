@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from .._containers import AnyMapping
 from .._checks import check_str
+from .._containers import AnyMapping
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, Message
 from ..models.messages import check_content, check_more, forwarded

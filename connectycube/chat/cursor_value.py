@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .._containers import AnyList, AnyMapping, AnyTuple
 import json
 import math
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from .._containers import AnyList, AnyMapping, AnyTuple
 from .protocol.seen_messages import Key
 
 __all__ = ["CursorValue", "value_of"]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
 
-from .._containers import AnyDict, AnySet
 from .._backoff import delay_before
 from .._checks import name_of, repr_of
+from .._containers import AnyDict, AnySet
 from ..config import Config, Handling
 from ..errors import DurableStoreError, NotConnectedError, NotHandledError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange

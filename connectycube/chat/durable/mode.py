@@ -273,7 +273,7 @@ class Durability:
 
     def _saved_state(self, store: DurableStore, beginning: Beginning | None) -> SavedState:
         self._pending.clear()
-        outbox = []
+        outbox: list[tuple[Submission, bytes]] = []
         for entry in store.outbox():
             dialog = entry.message.dialog or DialogRef()
             submission = Submission(entry.id, entry.recipient, dialog, entry.message)
@@ -644,7 +644,8 @@ class Durability:
         A letter stays in its file until its receiver is done with it. It waits there unless
         ``is_connected(signal, receiver)``, by their names. Raises DurableStoreError.
         """
-        if self._store is None:
+        store = self._store
+        if store is None:
             return []
         self._letter_count = len(self.dead_letters)  # another process may have dropped some
         letters = [
@@ -653,12 +654,12 @@ class Durability:
             if is_connected(letter.failure.signal, letter.failure.receiver)
         ]
         with self._lock:
-            if not letters or self._store is None or self._is_released:
+            store = self._store  # the connection may be closed by now
+            if not letters or store is None or self._is_released:
                 return []
-            store = self._store
             # A letter that is marked twice, or whose receiver runs already, is in the inbox already.
             taken = set(store.letters().values())
-            arrived = []
+            arrived: list[Arrived] = []
             for letter in letters:
                 if letter.id not in taken:
                     failure = letter.failure

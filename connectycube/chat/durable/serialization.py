@@ -33,8 +33,7 @@ def event_of(text: str) -> object:
     if not isinstance(values, AnyDict):
         raise TypeError("no object")
     # The event's own values win: only a row without a schema is of an older release.
-    fields = {**_FIRST_SCHEMA, **values}
-    return read_event("data", fields)
+    return read_event("data", {**_FIRST_SCHEMA, **values})
 
 
 def message_of(text: str) -> Message:

@@ -267,7 +267,7 @@ class DurableStore:
             "SELECT id, recipient, stanza, message, inbound FROM outbox ORDER BY n",
             *(str, str, bytes, str, _NUMBER),
         )
-        waiting = []
+        waiting: list[Outgoing] = []
         for message_id, recipient, stanza, text, inbound in found:
             message = self._read(message_of, text)
             if message.dialog is None or (message.dialog.id or message.dialog.peer_id) is None:

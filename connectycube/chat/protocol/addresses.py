@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..._containers import AnyDict
 import re
 from typing import Any
 
 from attrs import Factory, field, frozen
+
+from ..._containers import AnyDict
 
 __all__ = ["OBJECT_ID", "Addresses", "bare"]
 

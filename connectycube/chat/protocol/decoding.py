@@ -625,9 +625,9 @@ def error_of(node: Node | None) -> StanzaError:
     """Read a stanza's error element, which may be missing or empty. (RFC 6120, 8.3.)"""
     if node is None:
         return StanzaError("refused without a reason", condition="undefined-condition")
-    reason = next((kid for kid in node.kids if kid is not None and kid.name != "text"), None)
+    reason = next((kid for kid in node.kids if kid.name != "text"), None)
     condition = peer_text(reason.name) if reason is not None else "undefined-condition"
-    words = next((kid for kid in node.kids if kid is not None and kid.name == "text"), None)
+    words = next((kid for kid in node.kids if kid.name == "text"), None)
     text = peer_text(words.getData()) if words is not None and words.getData() else None
     code = node.attrs.get("code", "")
     return StanzaError(

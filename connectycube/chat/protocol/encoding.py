@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from ..._containers import AnyMapping
 from ..._checks import check_bool, check_int, check_str
+from ..._containers import AnyDict, AnyMapping
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import Attachment, Message
 from ...models._json import EPOCH
@@ -200,7 +200,7 @@ def _read_seconds(moment: object) -> int:
 
 
 def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = frozenset()) -> str:
-    if type(values) is not dict and not isinstance(values, Mapping):
+    if type(values) is not AnyDict and not isinstance(values, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
     written = ""
     for key, value in values.items():
@@ -227,7 +227,7 @@ def _plain_attachment(attachment: Attachment) -> str | None:
     if (
         not isinstance(attachment, Attachment)
         or attachment.data is not None
-        or type(attachment.extra) is not dict
+        or type(attachment.extra) is not AnyDict
         or attachment.extra
     ):
         return None

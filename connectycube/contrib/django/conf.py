@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from connectycube import Config, ReconnectPolicy
 from connectycube._checks import check_int, check_number, check_str, nearest
+from connectycube._containers import AnyMapping
 
 from ..common.config_fields import (
     CONFIG_KEYS,
@@ -160,10 +161,10 @@ class _Reader:
 
     def _table(self, place: str, raw: object, known: tuple[str, ...]) -> dict[str, Any]:
         """Return the entries of a dictionary that are known; the others are E001."""
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, AnyMapping):
             self._wrong("E002", place, f" must be a dictionary, not {type(raw).__name__}")
             return {}
-        found = {}
+        found: dict[str, Any] = {}
         for key, value in raw.items():
             if key in known:
                 found[key] = value
@@ -218,11 +219,11 @@ class _Reader:
     def _bots(self, raw: object, config: Config | None) -> dict[str, Bot]:
         if raw is None:
             return {}
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, AnyMapping):
             place = f"{_SETTING}['BOTS']"
             self._wrong("E002", place, f" must be a dictionary, not {type(raw).__name__}")
             return {}
-        found = {}
+        found: dict[str, Bot] = {}
         for name, entry in raw.items():
             bot = self._bot(f"{_SETTING}['BOTS'][{name!r}]", str(name), entry, config)
             if bot is not None:
@@ -232,7 +233,7 @@ class _Reader:
 
     def _bot(self, place: str, name: str, raw: object, config: Config | None) -> Bot | None:
         values = self._table(place, raw, (*_BOT_KEYS, *CONFIG_KEYS))
-        credentials = {}
+        credentials: dict[str, str] = {}
         for key in (key for key in _BOT_KEYS if values.get(key) is not None):
             try:
                 credentials[key.lower()] = check_str(key, values[key])
