@@ -8,10 +8,19 @@ a field makes a plain dict. Only values of unknown type need them: a Mapping wit
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AnyDict", "AnyIterable", "AnyList", "AnyMapping", "AnyPath", "AnySet", "AnyTuple"]
+__all__ = [
+    "AnyDict",
+    "AnyIterable",
+    "AnyList",
+    "AnyMapping",
+    "AnyPath",
+    "AnySequence",
+    "AnySet",
+    "AnyTuple",
+]
 
 if TYPE_CHECKING:
 
@@ -20,6 +29,9 @@ if TYPE_CHECKING:
 
     class AnyList(list[Any]):
         """A list."""
+
+    class AnySequence(Sequence[Any]):
+        """A sequence."""
 
     class AnySet(set[Any]):
         """A set."""
@@ -37,4 +49,4 @@ if TYPE_CHECKING:
         """A path that is no string."""
 else:
     AnyDict, AnyList, AnySet, AnyTuple = dict, list, set, tuple
-    AnyMapping, AnyIterable, AnyPath = Mapping, Iterable, os.PathLike
+    AnyIterable, AnyMapping, AnySequence, AnyPath = Iterable, Mapping, Sequence, os.PathLike
