@@ -128,6 +128,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         sender: Any = blinker.ANY,
         weak: bool = False,
     ) -> Callable[[Callable[[Chat, Event_co], None]], Callable[[Chat, Event_co], None]]: ...
+    # blinker calls its receivers with other arguments, and has other options.
     def connect(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         receiver: Any = None,

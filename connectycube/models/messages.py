@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from attrs import evolve, field, fields, frozen
 
 from .._checks import check_list, check_number, misspelt
-from .._containers import AnyDict, AnyList, AnyMapping
+from .._containers import AnyDict, AnyList, AnyMapping, AnyTuple
 from .._xml import check_name, check_text, clean, is_name
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._dicts import Serializable
@@ -350,8 +350,8 @@ def _attachments(value: Any) -> tuple[Attachment, ...] | None:
 
 def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, ...]:
     """Let the uploaded files in a new message stand for their attachments."""
-    if isinstance(values, tuple) and File not in map(type, values):
-        return values  # as of each message that is received  # pyright: ignore[reportReturnType]
+    if isinstance(values, AnyTuple) and File not in map(type, values):
+        return values  # as of each message that is received
     if not isinstance(values, (list, tuple)):
         return values  # type: ignore[return-value]  # what is no list is refused when it is sent
     return tuple(

@@ -344,7 +344,8 @@ class Core:
         receive_plain = session.receive_plain
         try:
             for event in stream.receive(data):
-                # A plain message, as nearly all are, makes no connection ready and ends none.
+                # A plain message, as nearly all are, makes no connection ready and ends none. Unlike
+                # isinstance(), the comparison is no call, and tells type checkers nothing.
                 if event.__class__ is Delivery:
                     receive_plain(event, now)  # pyright: ignore[reportArgumentType]
                 else:

@@ -160,6 +160,7 @@ _LONGEST_NAMES = 512  # characters of the JIDs and the dialog's id of an origin 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
     get, dialog_id = stanza.attributes.get, stanza.params.get("dialog_id")
+    # Unlike isinstance(), a comparison of classes is no call, and tells type checkers nothing.
     if dialog_id.__class__ is not str:
         dialog_id = None
     names = (get("from"), get("to"), get("type") == "groupchat", dialog_id, me)

@@ -278,22 +278,24 @@ class _Reader:
         if by not in ("identity", "password"):
             self._wrong("E002", place, f"['BY'] must be 'identity' or 'password', not {by!r}")
             by = "identity"
-        fields_of = values.get("FIELDS")
-        if isinstance(fields_of, str):
-            try:
-                fields_of = import_string(fields_of)
-            except ImportError as error:
-                self._wrong("E002", place, f"['FIELDS'] cannot be imported: {error}")
-                fields_of = None
-        if fields_of is not None and not callable(fields_of):
-            self._wrong(
-                "E002", place, "['FIELDS'] must be a function of a user, or the path of one"
-            )
-            fields_of = None
+        fields = self._function(place, values.get("FIELDS"))
         cache = values.get("CACHE", "default")
         if cache not in django_settings.CACHES:
             self._wrong("E002", place, f"['CACHE'] is no cache of CACHES: {cache!r}")
-        return Users(by=by, fields=fields_of, cache=cache)  # pyright: ignore[reportArgumentType]
+        return Users(by=by, fields=fields, cache=cache)
+
+    def _function(self, place: str, given: Any) -> Any:
+        """Return the function of FIELDS, which may be given by its path."""
+        if isinstance(given, str):
+            try:
+                given = import_string(given)
+            except ImportError as error:
+                self._wrong("E002", place, f"['FIELDS'] cannot be imported: {error}")
+                return None
+        if given is None or callable(given):
+            return given
+        self._wrong("E002", place, "['FIELDS'] must be a function of a user, or the path of one")
+        return None
 
     def _identity(self, raw: object) -> int:
         if raw is None:
