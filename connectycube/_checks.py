@@ -6,11 +6,12 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
+from ._containers import AnyIterable, AnyList, AnyMapping, AnyTuple
 from .errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = [
@@ -137,7 +138,7 @@ def check_list(name: str, value: object, items: str, *, empty: bool = True) -> l
 
     ``items`` says in errors what the list is of.
     """
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, AnyMapping)) or not isinstance(value, AnyIterable):
         raise ArgumentTypeError(f"{name} must be a list of {items}, not {type(value).__name__}")
     values = list(value)
     if not values and not empty:
@@ -174,7 +175,7 @@ def check_time(name: str, value: object, whole: Callable[[float], int] | None = 
 
 def check_json_object(name: str, value: object, *, empty: bool = True) -> dict[str, Any]:
     """Return a copy of a mapping that JSON can carry, with texts as keys."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, AnyMapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(value).__name__}")
     if not value and not empty:
         raise ArgumentValueError(f"{name} must not be empty")
@@ -194,12 +195,12 @@ def _json_value(name: str, value: object, depth: int) -> Any:
         return check_str(name, value, empty=True)
     if isinstance(value, float):
         return check_number(name, value)
-    if isinstance(value, Mapping):
+    if isinstance(value, AnyMapping):
         return {
             check_str(f"a key of {name}", key): _json_value(f"{name}[{key!r}]", entry, depth - 1)
             for key, entry in value.items()
         }
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (AnyList, AnyTuple)):
         return [_json_value(f"{name}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
     raise ArgumentTypeError(f"{name} is a {type(value).__name__}, which JSON cannot carry")
 
@@ -348,7 +349,7 @@ def misspelt(name: str, arguments: Collection[str]) -> str | None:
     return found
 
 
-def _most_like(plain_name: str, known: Iterable[str], cutoff: float) -> str | None:
+def _most_like(plain_name: str, known: Collection[str], cutoff: float) -> str | None:
     import difflib
 
     plain = {_plain(each): each for each in known}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from ._containers import AnyList, AnyMapping, AnyTuple
 from ._secrets import Secret
 
 __all__ = ["MASK", "peer_text", "redact_url", "secrets_in"]
@@ -45,13 +46,13 @@ def secrets_in(body: Any) -> Iterator[Secret]:
     # By name and by index, so that no local of this frame holds a secret.
     if isinstance(body, Secret):
         yield body
-    elif isinstance(body, Mapping):
+    elif isinstance(body, AnyMapping):
         for name in body:
             if isinstance(body[name], str) and _SECRET_NAME.search(name):
                 yield Secret(body[name])
             else:
                 yield from secrets_in(body[name])
-    elif isinstance(body, (list, tuple)):
+    elif isinstance(body, (AnyList, AnyTuple)):
         for index in range(len(body)):
             yield from secrets_in(body[index])
 

@@ -65,13 +65,13 @@ def shared_context(ca_file: str | None) -> ssl.SSLContext:
 
 def _version(*paths: str | None) -> object:
     """Return what tells whether files have changed; None for one that cannot be looked at."""
-    found = []
+    found: list[tuple[int, int, int] | None] = []
     for path in paths:
         try:
             state = os.stat(path) if path is not None else None
         except OSError:
             state = None
-        found.append(state and (state.st_ino, state.st_size, state.st_mtime_ns))
+        found.append((state.st_ino, state.st_size, state.st_mtime_ns) if state else None)
     return tuple(found)
 
 

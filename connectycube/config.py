@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from attrs import Attribute, evolve, field, fields, frozen
+from attrs.validators import optional
 
 from ._checks import (
     check_bool,
@@ -21,6 +22,7 @@ from ._checks import (
     nearest,
     repr_of,
 )
+from ._containers import AnyPath, AnyTuple
 from ._hosts import is_loopback
 from ._proxy import Proxy
 from ._secrets import confined
@@ -49,8 +51,21 @@ def _seconds(instance: object, attribute: Attribute[float], value: object) -> No
     check_number(attribute.name, value, least=0.001)
 
 
+def _seconds_or_zero(instance: object, attribute: Attribute[float], value: object) -> None:
+    check_number(attribute.name, value, least=0.0)
+
+
 def _count(instance: object, attribute: Attribute[int], value: object) -> None:
     check_int(attribute.name, value, least=1)
+
+
+def _count_or_zero(instance: object, attribute: Attribute[int], value: object) -> None:
+    check_int(attribute.name, value, least=0)
+
+
+def _count_or_none(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None:
+        check_int(attribute.name, value, least=0)
 
 
 def _bool(instance: object, attribute: Attribute[bool], value: object) -> None:
@@ -68,14 +83,16 @@ def _string(instance: object, attribute: Attribute[str], value: object) -> None:
     check_str(attribute.name, value)
 
 
-def _optional_string(instance: object, attribute: Attribute[str | None], value: object) -> None:
-    if value is not None:
-        check_str(attribute.name, value)
+def _file(instance: object, attribute: Attribute[str], value: object) -> None:
+    path = check_str(attribute.name, value)
+    if not os.path.isfile(path):
+        is_old = "connectycube-emulator-" in path
+        hint = ": its emulator has ended, so read the variables of one that runs" if is_old else ""
+        raise ArgumentValueError(f"{attribute.name} is not the path of a file: {value!r}{hint}")
 
 
-def _database(instance: object, attribute: Attribute[str | None], value: str | None) -> None:
-    _optional_string(instance, attribute, value)
-    if value is not None and value.startswith((":memory:", "file:")):
+def _database(instance: object, attribute: Attribute[str], value: object) -> None:
+    if check_str(attribute.name, value).startswith((":memory:", "file:")):
         raise ArgumentValueError(
             f"{attribute.name} must be the path of a file on disk, not one of SQLite's special names"
             " (:memory:, file:…): without a file leave it out"
@@ -83,7 +100,7 @@ def _database(instance: object, attribute: Attribute[str | None], value: str | N
 
 
 def _path(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    return os.fspath(value) if isinstance(value, AnyPath) else value
 
 
 def _check_methods(argument: str, value: object, **methods: Sequence[str]) -> None:
@@ -162,15 +179,10 @@ class ReconnectPolicy:
         >>> config = Config(app_id=1, auth_key="key", reconnect=forever)
     """
 
-    max_attempts: int | None = field(default=5)
+    max_attempts: int | None = field(default=5, validator=_count_or_none)
     delay: float = field(default=5.0, validator=_seconds)
     max_delay: float = field(default=60.0, validator=_seconds)
     reset_after: float = field(default=10.0, validator=_seconds)
-
-    @max_attempts.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_max_attempts(self, attribute: Attribute[int | None], value: object) -> None:
-        if value is not None:
-            check_int("max_attempts", value, least=0)
 
 
 @frozen(kw_only=True)
@@ -193,13 +205,25 @@ class RetryPolicy:
         >>> config = Config(app_id=1, auth_key="key", retry=RetryPolicy(max_retries=0))
     """
 
-    max_retries: int = field(default=2)
+    max_retries: int = field(default=2, validator=_count_or_zero)
     delay: float = field(default=0.5, validator=_seconds)
     max_delay: float = field(default=8.0, validator=_seconds)
 
-    @max_retries.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_max_retries(self, attribute: Attribute[int], value: object) -> None:
-        check_int("max_retries", value, least=0)
+
+def _is_exception_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
+
+
+def _transient(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, (type, AnyTuple)):
+        check_callable("transient", value, "error")
+        return
+    for each in (value,) if isinstance(value, type) else value:
+        if not _is_exception_class(each):
+            raise ArgumentTypeError(
+                "transient must be a function, a class of exceptions or a tuple of such classes; it"
+                f" holds {name_of(each) if callable(each) else repr_of(each)}"
+            )
 
 
 @frozen(kw_only=True)
@@ -230,27 +254,10 @@ class Handling:
 
     delay: float = field(default=0.1, validator=_seconds)
     max_delay: float = field(default=30.0, validator=_seconds)
-    give_up_after: float | None = field(default=None)
+    give_up_after: float | None = field(default=None, validator=optional(_seconds_or_zero))
     transient: Callable[[Exception], object] | type[Exception] | tuple[type[Exception], ...] = (
-        field(default=is_transient)
+        field(default=is_transient, validator=_transient)
     )
-
-    @give_up_after.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_give_up_after(self, attribute: Attribute[float | None], value: object) -> None:
-        if value is not None:
-            check_number("give_up_after", value, least=0.0)
-
-    @transient.validator  # pyright: ignore[reportFunctionMemberAccess]
-    def _check_transient(self, attribute: Attribute[object], value: object) -> None:
-        if not isinstance(value, (type, tuple)):
-            check_callable("transient", value, "error")
-            return
-        for each in value if isinstance(value, tuple) else (value,):
-            if not (isinstance(each, type) and issubclass(each, Exception)):
-                raise ArgumentTypeError(
-                    "transient must be a function, a class of exceptions or a tuple of such classes; it"
-                    f" holds {name_of(each) if callable(each) else repr_of(each)}"
-                )
 
     def passes(self, error: Exception) -> bool:
         """Return whether an error passes, as ``transient`` says; a function of the application may raise.
@@ -433,6 +440,70 @@ _ENVIRONMENT = {
 }
 
 
+def _api_url(instance: object, attribute: Attribute[str], value: object) -> None:
+    # The value may be a secret that was put into the wrong variable.
+    parts = check_http_url("api_url", value)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ArgumentValueError("api_url must hold neither credentials nor a query nor a fragment")
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ArgumentValueError(
+            f"api_url is plain http to {host}: only loopback addresses may be spoken to without TLS"
+        )
+
+
+def _chat_host(instance: object, attribute: Attribute[str], value: object) -> None:
+    text = check_str("chat_host", value)
+    if any(character.isspace() or character in "/@:<>&\"'" for character in text):
+        raise ArgumentValueError("chat_host must be a bare host name")
+
+
+def _port(instance: object, attribute: Attribute[int], value: object) -> None:
+    check_int(attribute.name, value, least=1, most=65535)
+
+
+def _beside_certificate(config: Config, attribute: Attribute[str | None], value: object) -> None:
+    if value is not None and config.client_cert is None:
+        raise ArgumentValueError(f"{attribute.name} needs client_cert, which is None")
+
+
+def _proxy(instance: object, attribute: Attribute[str], value: object) -> None:
+    Proxy.parse(check_str("proxy", value), "proxy")
+
+
+def _observer(instance: object, attribute: Attribute[Observer], value: object) -> None:
+    check_observer(value)
+
+
+def _cursor_store(config: Config, attribute: Attribute[Any], value: object) -> None:
+    _check_methods("cursor_store", value, load=(), save=("value",))
+    if value is not None and config.durable is not None:
+        raise ArgumentValueError("cursor_store takes the place of durable: give one of them")
+
+
+def _token_store(instance: object, attribute: Attribute[Any], value: object) -> None:
+    _check_methods(
+        "token_store", value, get=("key",), set=("key", "value", "seconds"), lock=("key",)
+    )
+
+
+_TABLES = {
+    "handling": Handling,
+    "timeouts": Timeouts,
+    "retry": RetryPolicy,
+    "reconnect": ReconnectPolicy,
+    "limits": Limits,
+}
+
+
+def _table(instance: object, attribute: Attribute[Any], value: object) -> None:
+    expected = _TABLES[attribute.name]
+    if not isinstance(value, expected):
+        raise ArgumentTypeError(
+            f"{attribute.name} must be a {expected.__name__}, not {type(value).__name__}"
+        )
+
+
 @frozen(kw_only=True)
 class Config:
     """One application's credentials, endpoints and policies; immutable, so threads may share it.
@@ -460,30 +531,34 @@ class Config:
         (4, 1)
     """
 
-    app_id: int = field()
+    app_id: int = field(validator=_count)
     auth_key: str = field(validator=_string, repr=False)
-    auth_secret: str | None = field(default=None, validator=_optional_string, repr=False)
-    admin_key: str | None = field(default=None, validator=_optional_string, repr=False)
-    api_url: str = field(default="https://api.connectycube.com")
-    chat_host: str = field(default="chat.connectycube.com")
-    chat_port: int = field(default=5223)
-    ca_file: str | None = field(default=None, converter=_path)
-    client_cert: str | None = field(default=None, converter=_path)
+    auth_secret: str | None = field(default=None, validator=optional(_string), repr=False)
+    admin_key: str | None = field(default=None, validator=optional(_string), repr=False)
+    api_url: str = field(default="https://api.connectycube.com", validator=_api_url)
+    chat_host: str = field(default="chat.connectycube.com", validator=_chat_host)
+    chat_port: int = field(default=5223, validator=_port)
+    ca_file: str | None = field(default=None, validator=optional(_file), converter=_path)
+    client_cert: str | None = field(default=None, validator=optional(_file), converter=_path)
     """A PEM file with the client's certificate, for servers that want one, REST and chat alike."""
-    client_key: str | None = field(default=None, converter=_path)
+    client_key: str | None = field(
+        default=None, validator=[optional(_file), _beside_certificate], converter=_path
+    )
     """A PEM file with the private key of ``client_cert`` (None: the key is in ``client_cert``)."""
-    client_key_password: str | None = field(default=None, validator=_optional_string, repr=False)
+    client_key_password: str | None = field(
+        default=None, validator=[optional(_string), _beside_certificate], repr=False
+    )
     """The password of an encrypted private key."""
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, validator=optional(_proxy), repr=False)
     """The proxy of REST and chat, ``scheme://[user:password@]host[:port]``; never used for this machine.
 
     The scheme is ``http``, ``https``, ``socks5``, or ``socks5h``, where the proxy looks names up.
     """
     trust_env: bool = field(default=True, validator=_bool)
     """Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment are read if ``proxy`` is None."""
-    retry: RetryPolicy = field(factory=RetryPolicy)
+    retry: RetryPolicy = field(factory=RetryPolicy, validator=_table)
     """Which REST requests are sent again, and when."""
-    observer: Observer | None = field(default=None, repr=False)
+    observer: Observer | None = field(default=None, validator=optional(_observer), repr=False)
     """An object that is told of requests, states, events, receivers and messages, for metrics and traces."""
     workers: int = field(default=1, validator=_count)
     """Threads that call receivers; the order within a conversation is kept, whatever their number."""
@@ -498,115 +573,22 @@ class Config:
     """Whether messages missed during a lost connection are read from history, if its session is gone."""
     gap_overlap: float = field(default=60.0, validator=_seconds)
     """History is read from so many seconds before the gap, as stanzas and clocks may be late."""
-    typing_expires: float | None = field(default=None)
+    typing_expires: float | None = field(default=None, validator=optional(_seconds))
     """Seconds after which a user counts as having stopped typing (None: never)."""
-    durable: str | None = field(default=None, validator=_database, converter=_path)
+    durable: str | None = field(default=None, validator=optional(_database), converter=_path)
     """The file of durable mode, created at the first login; one for each user (None: memory only)."""
-    cursor_store: CursorStore | None = field(default=None, repr=False)
+    cursor_store: CursorStore | None = field(default=None, validator=_cursor_store, repr=False)
     """Where the chat notes how far it was, in place of the file; one value for each user."""
-    token_store: TokenStore | None = field(default=None, repr=False)
+    token_store: TokenStore | None = field(default=None, validator=_token_store, repr=False)
     """The store through which the clients of ``for_user`` share sessions with other processes."""
-    handling: Handling = field(factory=Handling)
+    handling: Handling = field(factory=Handling, validator=_table)
     """When a receiver that raised runs again; ``connect(…, handling=…)`` replaces it for one receiver."""
-    timeouts: Timeouts = field(factory=Timeouts)
+    timeouts: Timeouts = field(factory=Timeouts, validator=_table)
     """The default time-out of each kind of call."""
-    reconnect: ReconnectPolicy = field(factory=ReconnectPolicy)
+    reconnect: ReconnectPolicy = field(factory=ReconnectPolicy, validator=_table)
     """When a lost chat connection is established again."""
-    limits: Limits = field(factory=Limits)
+    limits: Limits = field(factory=Limits, validator=_table)
     """The bounds on memory."""
-
-    @app_id.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_app_id(self, attribute: Attribute[int], value: object) -> None:
-        check_int("app_id", value, least=1)
-
-    @api_url.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_api_url(self, attribute: Attribute[str], value: object) -> None:
-        parts = check_http_url(
-            "api_url", value
-        )  # perhaps a secret that was put into the wrong variable
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ArgumentValueError(
-                "api_url must hold neither credentials nor a query nor a fragment"
-            )
-        host = parts.hostname or ""
-        if parts.scheme == "http" and not is_loopback(host):
-            raise ArgumentValueError(
-                f"api_url is plain http to {host}: only loopback addresses may be spoken to without TLS"
-            )
-
-    @chat_host.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_chat_host(self, attribute: Attribute[str], value: object) -> None:
-        text = check_str("chat_host", value)
-        if any(character.isspace() or character in "/@:<>&\"'" for character in text):
-            raise ArgumentValueError("chat_host must be a bare host name")
-
-    @chat_port.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_chat_port(self, attribute: Attribute[int], value: object) -> None:
-        check_int("chat_port", value, least=1, most=65535)
-
-    @typing_expires.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_typing_expires(self, attribute: Attribute[float | None], value: object) -> None:
-        if value is not None:
-            check_number("typing_expires", value, least=0.001)
-
-    @cursor_store.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_cursor_store(self, attribute: Attribute[object], value: object) -> None:
-        _check_methods("cursor_store", value, load=(), save=("value",))
-        if value is not None and self.durable is not None:
-            raise ArgumentValueError("cursor_store takes the place of durable: give one of them")
-
-    @token_store.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_token_store(self, attribute: Attribute[object], value: object) -> None:
-        _check_methods(
-            "token_store", value, get=("key",), set=("key", "value", "seconds"), lock=("key",)
-        )
-
-    @ca_file.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @client_cert.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @client_key.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_file(self, attribute: Attribute[str | None], value: object) -> None:
-        name = attribute.name
-        if value is not None and not os.path.isfile(check_str(name, value)):
-            is_old = "connectycube-emulator-" in str(value)
-            hint = (
-                ": its emulator has ended, so read the variables of one that runs" if is_old else ""
-            )
-            raise ArgumentValueError(f"{name} is not the path of a file: {value!r}{hint}")
-
-    @client_key.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @client_key_password.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_has_certificate(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is not None and self.client_cert is None:
-            raise ArgumentValueError(f"{attribute.name} needs client_cert, which is None")
-
-    @proxy.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_proxy(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is not None:
-            Proxy.parse(check_str("proxy", value), "proxy")
-
-    @observer.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_observer(self, attribute: Attribute[object], value: object) -> None:
-        if value is not None:
-            check_observer(value)
-
-    @handling.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @timeouts.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @retry.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @reconnect.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @limits.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_table(self, attribute: Attribute[object], value: object) -> None:
-        expected = {
-            "handling": Handling,
-            "timeouts": Timeouts,
-            "retry": RetryPolicy,
-            "reconnect": ReconnectPolicy,
-            "limits": Limits,
-        }
-        if not isinstance(value, expected[attribute.name]):
-            raise ArgumentTypeError(
-                f"{attribute.name} must be a {expected[attribute.name].__name__}, "
-                f"not {type(value).__name__}"
-            )
 
     @classmethod
     @confined

@@ -21,6 +21,7 @@ from attrs import define, evolve, field
 
 from ._backoff import delay_before
 from ._checks import check_int, nearest, repr_of
+from ._containers import AnyIterable, AnyMapping, AnyPath
 from ._deadline import Deadline
 from ._forks import check_fork, register_for_fork
 from ._network import Network
@@ -758,7 +759,7 @@ def _folder(durable: object) -> str | None:
     """Return the path of the folder for durable mode, which exists then."""
     if durable is None:
         return None
-    path = os.fspath(durable) if isinstance(durable, os.PathLike) else durable
+    path = os.fspath(durable) if isinstance(durable, AnyPath) else durable
     if not isinstance(path, str):
         raise ArgumentTypeError(
             f"durable must be the path of a folder, not {type(durable).__name__}"
@@ -782,7 +783,7 @@ def _open(value: Any) -> Any:
 def _opened(value: Any, name: str) -> Iterable[Any]:
     """Return the credentials of several members, or raise an error that names the argument."""
     opened = _open(value)
-    if isinstance(opened, (str, bytes, Mapping)) or not isinstance(opened, Iterable):
+    if isinstance(opened, (str, bytes, AnyMapping)) or not isinstance(opened, AnyIterable):
         raise ArgumentTypeError(
             f"{name} must be several mappings, one for each member, not {type(opened).__name__}"
         )
@@ -793,7 +794,7 @@ def _opened(value: Any, name: str) -> Iterable[Any]:
 def _checked(credentials: Any) -> Mapping[str, Any]:
     """Return the arguments of a login, with Secrets for secrets, or raise an error that names the fault."""
     given = _open(credentials)
-    if not isinstance(given, Mapping):
+    if not isinstance(given, AnyMapping):
         raise ArgumentTypeError(
             'credentials must be a mapping, such as {"login": "alice", "password": "…"}, not'
             f" {type(given).__name__}"

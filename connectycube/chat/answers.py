@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from .._containers import AnyDict
 from ..models import Message
 from ..models._json import maker_of
 from .ids import derived_id
@@ -59,10 +60,10 @@ class Answers:
     inbound: Key
     receiver: str
     entry: InboxEntry | None
-    _handles: dict[tuple[str, str], AnyHandle] = field(factory=dict)
+    _handles: dict[tuple[str, str], AnyHandle] = field(factory=AnyDict)
     """The handles of what was sent in all attempts, by recipient and id."""
-    _counts: dict[str, int] = field(factory=dict)
-    _next: dict[str, str] = field(factory=dict)
+    _counts: dict[str, int] = field(factory=AnyDict)
+    _next: dict[str, str] = field(factory=AnyDict)
 
     def begin(self) -> None:
         """Begin another attempt: the first message to a recipient has the first id again."""

@@ -363,7 +363,7 @@ class Chat(NotCopied, ChatSignals):
         self._check_own(signal)
         seconds = self._config.timeouts.event if timeout is None else timeout
         seconds = check_number("timeout", seconds, least=0.0)
-        return self._driver.stream(EventStream, signal.name, seconds)
+        return self._driver.stream(EventStream[Event_co], signal.name, seconds)
 
     def follow(
         self, dialog: str | DialogRef, *, history: int = 20, timeout: float | None = None

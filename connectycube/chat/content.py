@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from .._checks import check_str
+from .._containers import AnyMapping
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogRef, Message
 from ..models.messages import check_content, check_more, forwarded
@@ -52,7 +53,7 @@ def content_of(message: object, custom: object, more: Mapping[str, object], clea
 def _mapping(custom: object) -> Mapping[str, object]:
     if custom is None:
         return {}
-    if not isinstance(custom, Mapping):
+    if not isinstance(custom, AnyMapping):
         raise ArgumentTypeError(f"custom must be a mapping, not {type(custom).__name__}")
     return custom
 

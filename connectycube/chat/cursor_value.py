@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from .._containers import AnyList, AnyMapping, AnyTuple
 from .protocol.seen_messages import Key
 
 __all__ = ["CursorValue", "value_of"]
@@ -58,7 +59,7 @@ class CursorValue:
 
 def value_of(data: object) -> CursorValue:
     """Read a mapping of :meth:`CursorValue.to_json`; raises ValueError, which says what is wrong."""
-    if not isinstance(data, Mapping):
+    if not isinstance(data, AnyMapping):
         raise ValueError(f"it is a {type(data).__name__}, and no mapping")
     schema = data.get("schema")
     if schema is True or schema != _SCHEMA:
@@ -107,10 +108,10 @@ def _time_or_none(name: str, value: object) -> float | None:
 
 
 def _entries(name: str, value: object, size: int) -> list[Sequence[object]]:
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, (AnyList, AnyTuple)):
         raise ValueError(f"{name} is {_shown(value)}, and no list")
     for entry in value:
-        if not isinstance(entry, (list, tuple)) or len(entry) != size:
+        if not isinstance(entry, (AnyList, AnyTuple)) or len(entry) != size:
             raise ValueError(f"{name} has {_shown(entry)}, and no list of {size}")
     return list(value)
 

@@ -25,6 +25,10 @@ from .signals import Event_co, check_callback
 __all__ = ["EventStream", "Stream", "Streams"]
 
 
+def _forget_nothing(stream: object) -> None:
+    """Do nothing, in place of the connection that forgets a stream."""
+
+
 class EventStream(NotCopied, Generic[Event_co]):
     """The events of one signal, from its creation until ``close()``; ``chat.events(…)`` makes it.
 
@@ -53,7 +57,7 @@ class EventStream(NotCopied, Generic[Event_co]):
         self._most = limits.queued_events
         self._most_bytes = max(limits.queued_bytes, limits.stanza_bytes)
         self._waiting = waiting
-        self._forget = forget
+        self._forget: Callable[[EventStream[Any]], None] = forget
         self._events: deque[tuple[Event_co, int]] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -156,7 +160,7 @@ class EventStream(NotCopied, Generic[Event_co]):
     def _after_fork_in_child(self) -> None:
         """End the stream in a forked child: the connection is the parent's."""
         self._changed = threading.Condition()
-        self._forget = lambda stream: None  # a thread that is gone may hold the parent's lock
+        self._forget = _forget_nothing  # a thread that is gone may hold the parent's lock
         self._ended, self._reason = True, ForkedError("this process is a fork")
 
     def __iter__(self) -> EventStream[Event_co]:

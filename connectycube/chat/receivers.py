@@ -16,6 +16,7 @@ from attrs import define, field
 
 from .._backoff import delay_before
 from .._checks import name_of, repr_of
+from .._containers import AnyDict, AnySet
 from ..config import Config, Handling
 from ..errors import DurableStoreError, NotConnectedError, NotHandledError
 from ..models import CallbackFailure, ReceiverGaveUp, StateChange
@@ -64,8 +65,8 @@ class _Progress:
     """How far the receivers of one event are, once that cannot be said in one word."""
 
     only: str | None = None
-    done: set[str] = field(factory=set)
-    failures: dict[str, _Failure] = field(factory=dict)
+    done: set[str] = field(factory=AnySet)
+    failures: dict[str, _Failure] = field(factory=AnyDict)
     """The receivers that are to run again, by name."""
     is_repeating: bool = False
     """Whether every receiver has had its first attempt."""

@@ -169,6 +169,7 @@ class SendHandle(NotCopied, Future[Sent]):
             raise ChatTimeoutError(f"message {self.id} has not been acknowledged yet")
         return self._error
 
+    # concurrent.futures names the argument fn.
     def add_done_callback(self, callback: DoneCallback) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Call ``callback(handle)`` when the outcome is known, on a dispatcher worker.
 

@@ -128,6 +128,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         sender: Any = blinker.ANY,
         weak: bool = False,
     ) -> Callable[[Callable[[Chat, Event_co], None]], Callable[[Chat, Event_co], None]]: ...
+    # blinker calls its receivers with other arguments, and has other options.
     def connect(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         receiver: Any = None,
@@ -266,7 +267,9 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
     def names(self) -> list[str]:
         """Return the names of all receivers, without waiting for the lock: a thread that forks asks."""
         entries = list(self.receivers.values())
-        receivers = (entry() if isinstance(entry, weakref.ref) else entry for entry in entries)
+        receivers: list[Callable[..., Any] | None] = [
+            entry() if isinstance(entry, weakref.ref) else entry for entry in entries
+        ]
         connections = self._connections(tuple(one for one in receivers if one is not None))
         return [connection.name for connection in connections]
 
@@ -349,5 +352,5 @@ def check_callback(name: str, value: object, *parameters: str) -> None:
     A signal cannot be, although it has a ``__call__``, which only explains the mistake.
     """
     if isinstance(value, Signal):
-        raise ArgumentTypeError(f"{name} must be callable, not {type(value).__name__}")
+        raise ArgumentTypeError(f"{name} must be callable, not Signal")
     check_callable(name, value, *parameters)

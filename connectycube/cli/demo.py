@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from connectycube import (
     Chat,
@@ -55,8 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     from connectycube.emulator import Emulator
 
     began = time.monotonic()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+    reconfigure: Any = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8", errors="replace")
     story = Story(arguments.pace)
     with Emulator() as emulator:
         story.headline(

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from connectycube.errors import ArgumentValueError
 
+from .._containers import AnyDict
+
 if TYPE_CHECKING:
     from connectycube.emulator import Emulator, HttpIdentityProvider, Switch
 
@@ -316,7 +318,7 @@ def _texts(text: str) -> dict[str, str]:
         value = json.loads(text)
     except ValueError:
         value = None
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+    if not isinstance(value, AnyDict) or not all(isinstance(each, str) for each in value.values()):
         raise argparse.ArgumentTypeError("it is not a JSON object of texts")
     return value
 

@@ -207,8 +207,8 @@ def export_all(
 
 
 @contextmanager
-def _progress(count: Callable[[], int], export: ExportFile) -> Generator[Any]:
-    """Yield what shows the progress, on standard error and only on a terminal."""
+def _progress(count: Callable[[], int], export: ExportFile) -> Generator[Callable[[int], object]]:
+    """Yield a function that shows the progress, on standard error and only on a terminal."""
     if not sys.stderr.isatty():
         yield lambda done: None
         return

@@ -90,7 +90,8 @@ class Output:
 
         On a terminal it is a table, in a pipe the cells stand between tabs, without a head.
         """
-        count, lines = 0, []
+        count = 0
+        lines: list[list[str]] = []
         for model, cells in rows:
             count += 1
             texts = ["" if cell is None else printable(str(cell)) for cell in cells]

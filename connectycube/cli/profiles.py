@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import asdict, evolve, fields, frozen
 
+from .._containers import AnyDict
 from . import file_lock
 from .failure import Failure
 from .secret_store import FileSecrets, KeyringSecrets, SecretStore
@@ -129,7 +130,7 @@ class Profiles:
             return {}
         except ValueError:
             raise self._damaged() from None
-        if not isinstance(data, dict) or not isinstance(data.get("profiles", {}), dict):
+        if not isinstance(data, AnyDict) or not isinstance(data.get("profiles", {}), AnyDict):
             raise self._damaged()
         return data
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import click
 from attrs import define
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ProfileName", "Shell", "command", "group", "pass_shell", "root", "run"]
 
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+_AnyFunction: TypeAlias = "Callable[..., Any]"
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -256,12 +256,12 @@ class Group(_WithCommonOptions, click.Group):
 Group.group_class = Group
 
 
-def command(name: str | None = None, **more: Any) -> Callable[[_F], Command]:  # pyright: ignore[reportInvalidTypeVarUse]
+def command(name: str | None = None, **more: Any) -> Callable[[_AnyFunction], Command]:
     """Make a command of a function."""
     return click.command(name, cls=Command, **more)
 
 
-def group(name: str | None = None, **more: Any) -> Callable[[_F], Group]:  # pyright: ignore[reportInvalidTypeVarUse]
+def group(name: str | None = None, **more: Any) -> Callable[[_AnyFunction], Group]:
     """Make a group of commands of a function."""
     return click.group(name, cls=Group, **more)
 

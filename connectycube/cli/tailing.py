@@ -194,7 +194,7 @@ class _Show:
         return f"{place} {who}: {body}{printable(files)}"
 
     def _fields(self, event: Any) -> str:
-        pairs = [(entry.name, getattr(event, entry.name)) for entry in fields(type(event))]
+        pairs = [(entry.name, getattr(event, entry.name)) for entry in fields(event.__class__)]
         words = [f"{name}={value}" for name, value in pairs if value not in (None, False, (), {})]
         return printable(" ".join(words))
 

@@ -52,8 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     command = [sys.executable, "-m", "connectycube", "worker", arguments.worker, "--child"]
     children = Children(command, arguments.concurrency)
+
+    def stop(*_: object) -> None:
+        children.stop()
+
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: children.stop())
+        signal.signal(number, stop)
     children.run()
     return 0
 

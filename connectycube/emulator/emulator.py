@@ -233,7 +233,7 @@ class Emulator:
         names = dict.fromkeys((self._settings.domain, self._host, "localhost", "127.0.0.1", "::1"))
         certificate = self._authority.issue_cert(*(name for name in names if name != "0.0.0.0"))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate.configure_cert(context)
+        certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # or one of pyOpenSSL
         if self._directory is None:
             self._directory = tempfile.mkdtemp(prefix="connectycube-emulator-")
             # A program may end without stop().

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from attrs import Attribute, define, evolve, field, fields
+from attrs.validators import optional
 
 from connectycube._checks import check_int, check_str
 from connectycube.errors import ArgumentValueError
@@ -51,6 +52,20 @@ class SwitchValues(TypedDict, total=False):
     connections: int
 
 
+def _id(instance: object, attribute: Attribute[int], value: object) -> None:
+    check_int(attribute.name, value, least=1)
+
+
+def _key(instance: object, attribute: Attribute[str], value: object) -> None:
+    check_str(attribute.name, value)
+
+
+def _domain(instance: object, attribute: Attribute[str], value: object) -> None:
+    text = check_str("domain", value)
+    if any(character.isspace() or character in "/@:<>&\"'" for character in text):
+        raise ArgumentValueError(f"domain must be a bare host name, not {text!r}")
+
+
 @define(kw_only=True)
 class Settings:
     """One application on one emulator. Times are seconds, sizes bytes.
@@ -58,11 +73,11 @@ class Settings:
     All parts of an emulator share one object, whose switches ``change`` sets while the emulator runs.
     """
 
-    app_id: int = field(default=1)
-    auth_key: str = field(default="key", repr=False)
-    auth_secret: str | None = field(default=None, repr=False)
-    admin_key: str = field(default="admin key", repr=False)
-    domain: str = field(default="localhost")
+    app_id: int = field(default=1, validator=_id)
+    auth_key: str = field(default="key", validator=_key, repr=False)
+    auth_secret: str | None = field(default=None, validator=optional(_key), repr=False)
+    admin_key: str = field(default="admin key", validator=_key, repr=False)
+    domain: str = field(default="localhost", validator=_domain)
 
     # Behaviour that differs between applications or releases of the service.
     require_signature: bool = switch(
@@ -187,26 +202,6 @@ class Settings:
         COUNT,
         "How many connections may be open at all ports together; one that waits for its client makes room.",
     )
-
-    @app_id.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_id(self, attribute: Attribute[int], value: object) -> None:
-        check_int("app_id", value, least=1)
-
-    @auth_key.validator  # pyright: ignore[reportAttributeAccessIssue]
-    @admin_key.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_key(self, attribute: Attribute[str], value: object) -> None:
-        check_str(attribute.name, value)
-
-    @auth_secret.validator  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _check_secret(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is not None:
-            check_str("auth_secret", value)
-
-    @domain.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_domain(self, attribute: Attribute[str], value: object) -> None:
-        text = check_str("domain", value)
-        if any(character.isspace() or character in "/@:<>&\"'" for character in text):
-            raise ArgumentValueError(f"domain must be a bare host name, not {text!r}")
 
     def __attrs_post_init__(self) -> None:
         if self.require_signature and self.auth_secret is None:

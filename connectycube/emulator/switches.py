@@ -19,6 +19,7 @@ from connectycube._checks import (
     check_one_of,
     check_str,
 )
+from connectycube._containers import AnySequence
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .domain.values import yes_or_no
@@ -92,7 +93,7 @@ def switch(default: Any, form: Form, meaning: str, **options: Any) -> Any:
 def _check_names(name: str, value: object) -> None:
     if value is None:
         return
-    if isinstance(value, str) or not isinstance(value, Sequence):
+    if isinstance(value, str) or not isinstance(value, AnySequence):
         raise ArgumentTypeError(f"{name} must be a sequence of names, not {value!r}")
     for each in value:
         check_str(name, each)

@@ -24,6 +24,7 @@ import attrs
 
 from .. import errors
 from .._checks import text_of
+from .._containers import AnyDict, AnyList, AnyMapping, AnyTuple
 from ..errors import ArgumentTypeError, ArgumentValueError, ConnectyCubeError, SerializedError
 
 __all__ = ["DEEPEST", "SCHEMA", "Serializable", "json_schema", "read_event", "registered"]
@@ -56,7 +57,7 @@ class Serializable:
     def __repr__(self) -> str:
         """Return the fields that differ from their defaults, but for what people wrote, for logs."""
         cls: Any = type(self)
-        shown = []
+        shown: list[str] = []
         for entry in attrs.fields(cls):
             value = getattr(self, entry.name)
             if entry.repr and (entry.default is attrs.NOTHING or value != _default_of(entry)):
@@ -118,7 +119,7 @@ def _model_of(cls: type[Any]) -> type[Serializable]:
 
 def _checked(data: object, model: str) -> dict[str, Any]:
     """Return the fields of a dictionary, if it has our version and is of that model."""
-    if not isinstance(data, Mapping):
+    if not isinstance(data, AnyMapping):
         raise ArgumentTypeError(f"data must be a mapping, not {type(data).__name__}")
     fields = dict(data)
     schema = fields.pop("schema", None)
@@ -238,9 +239,9 @@ def _read(cls: Any, path: str, data: object) -> Any:
 
 
 def _read_fields(cls: Any, path: str, data: object) -> dict[str, Any]:
-    if not isinstance(data, Mapping):
+    if not isinstance(data, AnyMapping):
         raise ArgumentTypeError(f"{path or 'data'} must be a mapping, not {type(data).__name__}")
-    values = {}
+    values: dict[str, Any] = {}
     for field in _fields(cls):
         if field.name in data:
             values[field.name] = field.form.read(_path(path, field.name), data[field.name])
@@ -291,7 +292,7 @@ def _optional(codec: Codec) -> Codec:
 
 def _list_writer(write: Codec) -> Codec:
     def write_all(path: str, value: Any) -> list[Any]:
-        if not isinstance(value, (list, tuple)):
+        if not isinstance(value, (AnyList, AnyTuple)):
             raise ArgumentTypeError(f"{path} must be a list, not {type(value).__name__}")
         return [write(f"{path}[{n}]", entry) for n, entry in enumerate(value)]
 
@@ -300,7 +301,7 @@ def _list_writer(write: Codec) -> Codec:
 
 def _tuple_reader(read: Codec) -> Codec:
     def read_all(path: str, value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, (list, tuple)):
+        if not isinstance(value, (AnyList, AnyTuple)):
             raise ArgumentTypeError(f"{path} must be a list, not {type(value).__name__}")
         return tuple([read(f"{path}[{n}]", entry) for n, entry in enumerate(value)])
 
@@ -314,7 +315,8 @@ def _mapping_codec(codec: Codec, key_type: type, plain: type | None = None) -> C
     """
 
     def convert(path: str, value: Any) -> dict[Any, Any]:
-        if not isinstance(value, (dict, Mapping)):  # a dict at once: an ABC is asked in Python
+        # Usually a dict, which is found at once: an abstract class is asked in Python.
+        if not isinstance(value, (AnyDict, AnyMapping)):
             raise ArgumentTypeError(f"{path} must be a mapping, not {type(value).__name__}")
         try:
             return {
@@ -398,12 +400,12 @@ def _json_codec(path: str, value: Any, depth: int = DEEPEST) -> Any:
         return _plain_codec(float)(path, value)
     if depth == 0:
         raise ArgumentValueError(f"{path} is nested too deeply")
-    if isinstance(value, Mapping):
+    if isinstance(value, AnyMapping):
         return {
             str(key): _json_codec(f"{path}[{key!r}]", entry, depth - 1)
             for key, entry in value.items()
         }
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (AnyList, AnyTuple)):
         return [_json_codec(f"{path}[{n}]", entry, depth - 1) for n, entry in enumerate(value)]
     raise ArgumentTypeError(f"{path} is a {type(value).__name__}, which JSON cannot carry")
 
@@ -428,7 +430,7 @@ def read_event(path: str, value: Any) -> Serializable | None:
     """Return the model of a dictionary, whichever it is; None of None."""
     if value is None:
         return None
-    if not isinstance(value, Mapping):
+    if not isinstance(value, AnyMapping):
         raise ArgumentTypeError(f"{path} must be a mapping, not {type(value).__name__}")
     name = value.get("model")
     model = registered().get(name) if isinstance(name, str) else None
@@ -457,13 +459,13 @@ def _write_error(path: str, error: BaseException) -> dict[str, Any]:
 def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    if isinstance(value, (list, tuple)):
-        return all(not isinstance(each, (list, tuple)) and _is_plain(each) for each in value)
+    if isinstance(value, (AnyList, AnyTuple)):
+        return all(not isinstance(each, (AnyList, AnyTuple)) and _is_plain(each) for each in value)
     return value is None or isinstance(value, (str, int))
 
 
 def _read_error(path: str, data: Any) -> BaseException:
-    if not isinstance(data, Mapping) or not isinstance(data.get("class"), str):
+    if not isinstance(data, AnyMapping) or not isinstance(data.get("class"), str):
         raise ArgumentTypeError(f"{path} must be a mapping with a class, which is a string")
     text = str(data.get("text", ""))
     kind = getattr(errors, data["class"], None)
@@ -473,13 +475,13 @@ def _read_error(path: str, data: Any) -> BaseException:
         or kind is SerializedError
     ):
         return SerializedError(text, class_name=data["class"])
-    attributes = data.get("attributes") or {}
-    if not isinstance(attributes, Mapping):
+    attributes: Any = data.get("attributes") or {}
+    if not isinstance(attributes, AnyMapping):
         raise ArgumentTypeError(
             f"{path}.attributes must be a mapping, not {type(attributes).__name__}"
         )
-    values = {
-        str(key): tuple(value) if isinstance(value, list) else value
+    values: dict[str, Any] = {
+        str(key): tuple(value) if isinstance(value, AnyList) else value
         for key, value in attributes.items()
     }
     return errors.rebuilt(kind, (text,), values)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 import attrs
 
 from .._checks import MILLISECONDS_FROM
+from .._containers import AnyDict, AnyList, AnyMapping
 
 __all__ = [
     "EPOCH",
@@ -130,7 +131,9 @@ def reader_of(cls: type[Any], into: str = "extra") -> Callable[..., Any]:
     must have no converters, validators or hooks of attrs. Only names of fields, which are ours, become code.
     """
     names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
-    parameters, lines, ending, wires = ["data"], [], [], set()
+    parameters, wires = ["data"], set[str]()
+    lines: list[str] = []
+    ending: list[str] = []
     keeps_odd = into == _KEEPS_ODD_VALUES and any(
         entry.name == into and "wire" not in entry.metadata for entry in attrs.fields(cls)
     )
@@ -193,7 +196,10 @@ def made_init(cls: type[Model]) -> type[Model]:
     names: dict[str, Any] = {**vars(sys.modules[cls.__module__]), cls.__name__: cls}
     names |= {"cls": cls, "thawed": _thawed(cls), "usual": usual}
     names["set_anyhow"] = object.__setattr__
-    parameters, arguments, values, lines = [], [], [], []
+    parameters: list[str] = []
+    arguments: list[str] = []
+    values: list[str] = []
+    lines: list[str] = []
     for number, entry in enumerate(attrs.fields(cast("Any", cls))):
         name, factory = entry.name, getattr(entry.default, "factory", None)
         names[f"default{number}"] = attrs.NOTHING if factory is not None else entry.default
@@ -333,7 +339,7 @@ def as_parameters(
 
 
 def _parameter(value: Any, depth: int) -> dict[str, Any] | str:
-    if depth > 0 and isinstance(value, Mapping):
+    if depth > 0 and isinstance(value, AnyMapping):
         return as_parameters(value, (), depth) or ""
     try:
         return as_text(value) or ""
@@ -393,8 +399,9 @@ def _list_of(
     """Return a reader of lists; entries that ``reader`` cannot understand are left out."""
 
     def read_all(value: Any) -> tuple[Entry, ...] | None:
-        if not isinstance(value, list):
+        if not isinstance(value, AnyList):
             return None
+        entry: object
         for entry in value:
             if type(entry) is not plain_type:
                 return tuple([read for read in map(reader, value) if read is not None])
@@ -409,7 +416,7 @@ as_strings = _list_of(str, as_string)
 
 def as_mapping(value: Any) -> dict[str, Any] | None:
     """Return a JSON object as it is."""
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, AnyDict) else None
 
 
 _PLAIN_TYPES: Mapping[Callable[[Any], Any], type] = {

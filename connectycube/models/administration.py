@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import (
-    Iterable,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    Iterable,  # noqa: F401
     Mapping,
 )
 from datetime import date, datetime
@@ -15,14 +15,15 @@ from ._json import as_ints, as_time, read, wire
 
 # Iterable above and some of these are used by their names alone: typing.get_type_hints looks in this module
 # for the types of the fields of the bases.
+# pyright: reportUnusedImport=false
 from .dialogs import (
     Dialog,
-    DialogRef,  # noqa: F401  # pyright: ignore[reportUnusedImport]
-    DialogType,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    DialogRef,  # noqa: F401
+    DialogType,  # noqa: F401
 )
-from .files import File  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from .files import File  # noqa: F401
 from .messages import (
-    Attachment,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    Attachment,  # noqa: F401
     Message,
 )
 

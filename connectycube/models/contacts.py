@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
+from .._containers import AnyDict
 from ._dicts import Serializable
 from ._json import as_int, as_mapping, as_string, as_strings, read, wire
 
@@ -36,7 +37,7 @@ class Contact:
 
     phone: str | None = wire("phone", as_string)
     name: str | None = wire("name", as_string)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Contact:
@@ -79,7 +80,7 @@ class AddressBookResult:
     updated: int = wire("updated", as_int, default=0)
     deleted: int = wire("deleted", as_int, default=0)
     rejected: Mapping[int, tuple[str, ...]] = wire("rejected", _rejected, default=Factory(dict))
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AddressBookResult:

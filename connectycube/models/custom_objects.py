@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from .._containers import AnyDict
 from ._json import as_int, as_mapping, as_string, as_time, read, wire
 
 __all__ = ["CustomObject"]
@@ -40,7 +41,7 @@ class CustomObject:
     permissions: Mapping[str, Any] | None = wire("permissions", as_mapping)
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
-    fields: Mapping[str, Any] = field(factory=dict)
+    fields: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], class_name: str | None = None) -> CustomObject:

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .._containers import AnyDict
 from ._dicts import Serializable
 from ._json import as_bool, as_int, as_ints, as_mapping, as_string, as_strings, as_time, read, wire
 
@@ -144,7 +145,7 @@ class Dialog(DialogRef):
     is_muted: bool | None = wire("is_muted", as_bool)
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], me: int | None = None) -> Dialog:

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .._containers import AnyDict
 from ._json import as_bool, as_int, as_mapping, as_string, as_time, read, wire
 
 __all__ = ["File"]
@@ -49,7 +50,7 @@ class File:
     updated_at: datetime | None = wire("updated_at", as_time)
     completed_at: datetime | None = wire("set_completed_at", as_time)
     access: Mapping[str, Any] | None = wire("blob_object_access", as_mapping, repr=False)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> File:

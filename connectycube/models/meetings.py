@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .._containers import AnyDict, AnyList
 from ._json import as_bool, as_float, as_int, as_ints, as_mapping, as_string, as_time, read, wire
 
 __all__ = ["Attendee", "Meeting", "Recording"]
@@ -29,7 +30,7 @@ class Attendee:
 
     id: int | None = wire("id", as_int)
     email: str | None = wire("email", as_string)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attendee:
@@ -45,9 +46,9 @@ class Attendee:
 
 
 def _attendees(value: Any) -> tuple[Attendee, ...] | None:
-    if not isinstance(value, list):
+    if not isinstance(value, AnyList):
         return None
-    return tuple(Attendee.from_json(entry) for entry in value if isinstance(entry, dict))
+    return tuple(Attendee.from_json(entry) for entry in value if isinstance(entry, AnyDict))
 
 
 @frozen(kw_only=True, slots=True)
@@ -93,7 +94,7 @@ class Meeting:
     timezone: Mapping[str, Any] | None = wire("timezone", as_mapping)
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Meeting:
@@ -145,7 +146,7 @@ class Recording:
     download_url: str | None = wire("download_url", as_string, repr=False)
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recording:

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from attrs import evolve, field, fields, frozen
 
 from .._checks import check_list, check_number, misspelt
+from .._containers import AnyDict, AnyList, AnyMapping, AnyTuple
 from .._xml import check_name, check_text, clean, is_name
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._dicts import Serializable
@@ -231,7 +232,7 @@ class Attachment(Serializable):
     def _extra(self, name: str) -> dict[str, str]:
         if not isinstance(self.extra, Mapping):
             raise ArgumentTypeError(f"{name} must be a mapping, not {type(self.extra).__name__}")
-        found = {}
+        found: dict[str, str] = {}
         for key, value in self.extra.items():
             reader = _READERS.get(check_name(name, key))
             if reader is not None and reader(value) is not None:
@@ -339,17 +340,17 @@ def attachment_of(
 def _attachments(value: Any) -> tuple[Attachment, ...] | None:
     if not value:
         return None
-    if isinstance(value, dict):  # {"0": {…}, "1": {…}}, as some clients write them
+    if isinstance(value, AnyDict):  # {"0": {…}, "1": {…}}, as some clients write them
         value = list(value.values())
-    if not isinstance(value, list):
+    if not isinstance(value, AnyList):
         return None
-    return tuple(Attachment.from_json(entry) for entry in value if isinstance(entry, dict))
+    return tuple(Attachment.from_json(entry) for entry in value if isinstance(entry, AnyDict))
 
 
 def _with_attachments(values: Iterable[Attachment | File]) -> tuple[Attachment, ...]:
     """Let the uploaded files in a new message stand for their attachments."""
-    if isinstance(values, tuple) and File not in map(type, values):
-        return values  # as of each message that is received  # pyright: ignore[reportReturnType]
+    if isinstance(values, AnyTuple) and File not in map(type, values):
+        return values  # as of each message that is received
     if not isinstance(values, (list, tuple)):
         return values  # type: ignore[return-value]  # what is no list is refused when it is sent
     return tuple(
@@ -548,7 +549,7 @@ def _passed_on(message: Message) -> Message:
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, AnyMapping):
         return {
             name: _cleaned(inner)
             for name, inner in value.items()

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .._containers import AnyDict
 from ._json import as_bool, as_int, as_mapping, as_string, as_time, read, wire
 
 __all__ = ["PushEvent", "PushSubscription"]
@@ -15,7 +16,7 @@ __all__ = ["PushEvent", "PushSubscription"]
 
 def _name(value: Any) -> str | None:
     """Read ``{"name": "apns"}``, or the bare name."""
-    return as_string(value.get("name") if isinstance(value, dict) else value)
+    return as_string(value.get("name") if isinstance(value, AnyDict) else value)
 
 
 @frozen(kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class PushSubscription:
     id: int | None = wire("id", as_int)
     channel: str | None = wire("notification_channel", _name)
     device: Mapping[str, Any] | None = wire("device", as_mapping, repr=False)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PushSubscription:
@@ -100,7 +101,7 @@ class PushEvent:
     active: bool | None = wire("active", as_bool)
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PushEvent:

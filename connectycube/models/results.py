@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import asdict, field, frozen
 
+from .._containers import AnyDict, AnyList
 from ._dicts import Serializable
 from ._html import html_table
 from ._json import as_int, as_mapping, as_string, as_strings, read, wire
@@ -95,7 +96,7 @@ class DeleteResult:
     deleted: tuple[str, ...] = wire("SuccessfullyDeleted", _ids, default=())
     not_found: tuple[str, ...] = wire("NotFound", _ids, default=())
     not_permitted: tuple[str, ...] = wire("WrongPermissions", _ids, default=())
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> DeleteResult:
@@ -124,7 +125,7 @@ class UnreadCount:
     """
 
     total: int = field(default=0)
-    by_dialog: Mapping[str, int] = field(factory=dict)
+    by_dialog: Mapping[str, int] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> UnreadCount:
@@ -167,8 +168,8 @@ class SystemMessage(Serializable):
     recipient_id: int | None = wire("recipientId", as_int)
     sender_id: int | None = field(default=None)
     body: str | None = field(default=None, repr=False)
-    custom: Mapping[str, Any] = field(factory=dict, repr=False)
-    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+    custom: Mapping[str, Any] = field(factory=AnyDict, repr=False)
+    extra: Mapping[str, Any] = field(factory=AnyDict, repr=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SystemMessage:
@@ -229,7 +230,9 @@ class SearchResult:
 def _objects(found: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
     entries = found.get(name)
     return (
-        [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        [entry for entry in entries if isinstance(entry, AnyDict)]
+        if isinstance(entries, AnyList)
+        else []
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .._checks import check_int
+from .._containers import AnyDict
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ._dicts import Serializable
 from ._json import as_bool, as_int, as_mapping, as_string, as_strings, as_time, read, wire
@@ -72,7 +73,7 @@ class User(Serializable):
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
     last_request_at: datetime | None = wire("last_request_at", as_time)
-    extra: Mapping[str, Any] = field(factory=dict)
+    extra: Mapping[str, Any] = field(factory=AnyDict)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> User:
@@ -85,11 +86,11 @@ class User(Serializable):
             The user; an attribute that cannot be read is None or empty.
         """
         inner = data.get("user")
-        return read(cls, inner if isinstance(inner, dict) else data)
+        return read(cls, inner if isinstance(inner, AnyDict) else data)
 
 
 def _user(value: Any) -> User | None:
-    return User.from_json(value) if isinstance(value, dict) else None
+    return User.from_json(value) if isinstance(value, AnyDict) else None
 
 
 @frozen(kw_only=True, slots=True)
@@ -125,7 +126,7 @@ class Session:
     created_at: datetime | None = wire("created_at", as_time)
     updated_at: datetime | None = wire("updated_at", as_time)
     expires_at: datetime | None = field(default=None)
-    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+    extra: Mapping[str, Any] = field(factory=AnyDict, repr=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], expires_at: datetime | None = None) -> Session:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from .._checks import check_str
+from .._containers import AnyList
 from .._secrets import Secret
 from ..errors import ArgumentValueError
 from ..models import Page
@@ -153,7 +154,7 @@ class AdminList(Generic[Item]):
             response = self._api.call("GET", self._path, query=query, timeout=timeout)
             page = read_page(response, self._read)
             items = read_object(response)["items"]
-            if isinstance(items, list) and len(page) != len(items):
+            if isinstance(items, AnyList) and len(page) != len(items):
                 raise unexpected(response, "one of the items is no object")
             return page
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar, cast
 
 from .._checks import check_id
+from .._containers import AnyIterable, AnyMapping
 from ..errors import (
     ArgumentTypeError,
     ArgumentValueError,
@@ -117,7 +118,7 @@ def check_each(
     """Return one value, or each of several, as ``check`` returns it, without repetitions."""
     if isinstance(value, (str, int, DialogRef, Message, User)):
         return [check(name, value)]
-    if isinstance(value, (bytes, Mapping)) or not isinstance(value, Iterable):
+    if isinstance(value, (bytes, AnyMapping)) or not isinstance(value, AnyIterable):
         raise ArgumentTypeError(f"{name} must be one or a list, not {type(value).__name__}")
     values = list(dict.fromkeys(check(name, entry) for entry in value))
     if not values and not empty:

@@ -169,14 +169,10 @@ def _addresses(host: str, port: int) -> list[_Address]:
     return list(dict.fromkeys((entry[0], entry[4]) for entry in found))
 
 
-class _DeadlineConnection:
+class _Connection(HTTPConnection):
     """Keeps a connection to the deadline, from the first attempt to connect on."""
 
-    host: str
-    port: int
-    timeout: Any
-    sock: Any
-    is_verified: bool
+    debuglevel = 0  # http.client's switch prints requests with their headers and bodies
 
     def __init__(self, *args: Any, network: Network, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -186,6 +182,7 @@ class _DeadlineConnection:
         """Connect in place of urllib3, which would give each address the whole time."""
         call = _current.get()
         call.connecting = True
+        assert self.timeout is not None  # each request has a time-out to connect
         try:
             opened = self._open(time.monotonic() + self.timeout)
         except (BrokenPipeError, ConnectionResetError) as error:
@@ -248,7 +245,7 @@ class _DeadlineConnection:
 def _wait_until(until: float) -> Wait:
     """Return a way to wait for a socket until a moment, or until the deadline of the call."""
 
-    def wait(sock: Any, *, read: bool, write: bool) -> None:
+    def wait(sock: socket.socket, *, read: bool, write: bool) -> None:
         left = max(0.0, min(until - time.monotonic(), _current.get().deadline.step()))
         if not (wait_for_read(sock, left) if read else wait_for_write(sock, left)):
             raise TimeoutError("no connection in time")
@@ -256,17 +253,12 @@ def _wait_until(until: float) -> Wait:
     return wait
 
 
-class _Connection(_DeadlineConnection, HTTPConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
-    debuglevel = 0  # http.client's switch prints requests with their headers and bodies
-
-
-class _TlsConnection(_DeadlineConnection, HTTPSConnection):  # pyright: ignore[reportIncompatibleVariableOverride]
-    debuglevel = 0
-
+class _TlsConnection(_Connection, HTTPSConnection):
     def _tls_name(self) -> str:
         return self.host.rstrip(".")
 
 
+# pyright finds none of urllib3's own connections to be of the type that its pools declare.
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection  # pyright: ignore[reportAssignmentType]
 
@@ -278,7 +270,7 @@ class _TlsPool(HTTPSConnectionPool):
 class _DeadlineSocket:
     """A socket on which no wait lasts longer than the deadline of the call allows."""
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     def __getattr__(self, name: str) -> Any:
@@ -306,7 +298,7 @@ class _DeadlineSocket:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._file = sock.makefile("rb", buffering=0)  # keeps the socket open while it is read
 
@@ -315,8 +307,7 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_current.get().deadline.step())
-        count: int | None = self._file.readinto(buffer)
-        return count
+        return self._file.readinto(buffer)
 
     def close(self) -> None:
         self._file.close()

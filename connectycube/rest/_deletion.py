@@ -40,7 +40,7 @@ def delete(
     query = [("force", 1)] if check_bool("force", force) else []
     deadline = api.deadline(timeout)
     if len(ids) > 1:
-        results = []
+        results: list[DeleteResult] = []
         for chunk in chunked(ids):
             several = (*path, ",".join(chunk))
             response = api.call("DELETE", several, query=query, timeout=deadline)

@@ -20,6 +20,7 @@ import urllib3
 from attrs import define, field, frozen
 from requests.structures import CaseInsensitiveDict
 
+from .._containers import AnyDict
 from .._dial import DialTimeout
 from .._forks import check_fork, register_for_fork
 from .._network import Network
@@ -102,7 +103,7 @@ class Request:
 
     method: str
     url: str = field(repr=redact_url)
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    headers: Mapping[str, str] = field(factory=AnyDict, repr=False)
     body: bytes | Body | None = field(default=None, repr=False)
     writer: BodyWriter | None = field(default=None, repr=False)
     deadline: CallDeadline = field(factory=lambda: CallDeadline(30.0), repr=False)
@@ -314,7 +315,7 @@ class HttpClient:
 
     def _start(self, request: Request) -> requests.Response:
         """Send a request and read the head of the response."""
-        prepared = requests.PreparedRequest()
+        prepared: Any = requests.PreparedRequest()  # types-requests has no types for prepare()
         prepared.prepare(
             method=request.method, url=request.url, headers=request.headers, data=request.body
         )
@@ -388,7 +389,7 @@ class _BodyReader:
         most: So many bytes are enough; None for no limit.
     """
 
-    def __init__(self, raw: Any, most: int | None) -> None:
+    def __init__(self, raw: urllib3.BaseHTTPResponse, most: int | None) -> None:
         self._raw = raw
         self._most = most
         self.received = 0

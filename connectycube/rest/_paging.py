@@ -173,7 +173,7 @@ class PageReader(Generic[Item]):
         # list, or moved behind this page, so the order of the list is built again from this page.
         if link is None:
             self._order, self._count, link = {}, 0, -1
-        new = []
+        new: list[Item] = []
         behind = (
             self._count - 1 - self._order[rows[link][0]][0] if link == len(rows) - 1 >= 0 else 0
         )

@@ -22,6 +22,7 @@ from .._checks import (
     check_time,
     nearest,
 )
+from .._containers import AnyDict, AnyMapping
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import DialogType, User
 from ._arguments import check_user_id
@@ -161,7 +162,7 @@ class QuerySchema:
         primary: The fields and operators of which the service wants one look-up at least; none by default.
     """
 
-    fields: Mapping[str, QueryField] = field(factory=dict)
+    fields: Mapping[str, QueryField] = field(factory=AnyDict)
     sortable: Collection[str] = ()
     nested: tuple[str, ...] = ()
     open_field: Callable[[str, str], QueryField] | None = None
@@ -236,7 +237,7 @@ class QuerySchema:
         return [(key, comma_separated(argument, checked))]
 
     def _nested_pairs(self, argument: str, value: object) -> Pairs:
-        if not isinstance(value, Mapping) or not value:
+        if not isinstance(value, AnyMapping) or not value:
             raise ArgumentTypeError(
                 f'{argument} must be a mapping such as {{"key": "value"}}, not {type(value).__name__}'
             )

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .. import models
+from .._containers import AnyDict, AnyList
 from .._redact import peer_text, redact_url
 from .._secrets import Secret
 from ..errors import (
@@ -110,7 +111,7 @@ def check_response(response: Response, secrets: Collection[Secret] = ()) -> Resp
     except (ValueError, RecursionError):
         failure = unexpected(response, "the answer is not JSON")
     else:
-        if not isinstance(data, dict) or _NAMES_OF_REFUSALS.isdisjoint(data):
+        if not isinstance(data, AnyDict) or _NAMES_OF_REFUSALS.isdisjoint(data):
             return response  # as nearly always
         if not _is_refusal(data):
             return response
@@ -125,7 +126,7 @@ def read_object(response: Response) -> dict[str, object]:
         UnexpectedResponseError: It is something else.
     """
     data = response.json()
-    if isinstance(data, dict):
+    if isinstance(data, AnyDict):
         return data
     shape = _shape(data)
     del data  # it may repeat a secret
@@ -156,12 +157,12 @@ def read_page(response: Response, read: Reader[Item], name: str = "items") -> Pa
     """
     data = read_object(response)
     items = data.get(name)
-    if not isinstance(items, list):
+    if not isinstance(items, AnyList):
         shape = _shape(items)
         del data, items  # it may repeat a secret
         raise unexpected(response, f"a list of items was expected, not {shape}")
     return models.Page(
-        items=tuple([read(item) for item in items if isinstance(item, dict)]),
+        items=tuple([read(item) for item in items if isinstance(item, AnyDict)]),
         total_entries=as_int(data.get("total_entries")),
         skip=_skipped(data),
         limit=as_int(data.get("limit", data.get("per_page"))),
@@ -177,7 +178,7 @@ def read_list(response: Response, read: Reader[Item]) -> tuple[Item, ...]:
     shape = _shape(response.json())
     if shape != "a list":
         raise unexpected(response, f"a list was expected, not {shape}")
-    return tuple([read(item) for item in response.json() if isinstance(item, dict)])
+    return tuple([read(item) for item in response.json() if isinstance(item, AnyDict)])
 
 
 def read_count(response: Response) -> int:
@@ -193,7 +194,7 @@ def read_count(response: Response) -> int:
 
 
 def _count_in(items: object) -> int | None:
-    return as_int(items.get("count")) if isinstance(items, dict) else None
+    return as_int(items.get("count")) if isinstance(items, AnyDict) else None
 
 
 def unexpected(
@@ -227,7 +228,7 @@ def _skipped(data: Mapping[str, object]) -> int | None:
 _NOT_JSON = object()
 
 
-def _json_of(response: Response) -> Any:
+def _json_of(response: Response) -> object:
     try:
         return response.json()
     except (ValueError, RecursionError):
@@ -282,9 +283,9 @@ def _refusal(response: Response, secrets: Collection[Secret]) -> ApiResponseErro
 
 def _messages(response: Response, secrets: Collection[Secret]) -> tuple[str, ...]:
     data = _json_of(response)
-    if isinstance(data, dict):
+    if isinstance(data, AnyDict):
         found = (list(_texts(data.get(name))) for name in _NAMES_OF_WORDS)
-        texts = iter(next(filter(None, found), []))
+        texts = iter(next(filter(None, found), ()))
     elif data is _NOT_JSON:
         texts = _plain_text(response.body)
     else:
@@ -302,10 +303,10 @@ def _texts(errors: object, name: str = "", depth: int = _DEEPEST) -> Iterator[st
         return
     if isinstance(errors, str) and errors.strip():
         yield f"{name}: {errors}" if name else errors
-    elif isinstance(errors, list):
+    elif isinstance(errors, AnyList):
         for entry in errors:
             yield from _texts(entry, name, depth - 1)
-    elif isinstance(errors, dict):
+    elif isinstance(errors, AnyDict):
         if isinstance(errors.get("message"), str) and errors.keys() <= _BESIDE_MESSAGE:
             errors = {str(errors.get("field") or "base"): errors["message"]}
         for field, entry in errors.items():

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from .._checks import check_callable
+from .._containers import AnyPath
 from .._secrets import Secret
 from ..errors import ArgumentTypeError, ArgumentValueError
 
@@ -32,10 +33,12 @@ def opened(source: Any) -> Generator[Source]:
         ArgumentValueError: The source cannot seek.
         OSError: The source cannot be read.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if isinstance(source, memoryview):
+        source = source.tobytes()
+    if isinstance(source, (bytes, bytearray)):
         content = bytes(source)
         yield io.BytesIO(content), len(content), None
-    elif isinstance(source, (str, os.PathLike)):
+    elif isinstance(source, (str, AnyPath)):
         with open(source, "rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             yield stream, size, os.path.basename(os.fsdecode(source))
@@ -49,7 +52,7 @@ def opened(source: Any) -> Generator[Source]:
         raise ArgumentTypeError(f"source must be a path, bytes or a binary file, not {kind}")
 
 
-def _left_in(source: Any) -> int:
+def _left_in(source: IO[bytes]) -> int:
     try:
         here = source.tell()
         end = source.seek(0, os.SEEK_END)
@@ -192,7 +195,7 @@ class PathWriter(_Counting):
 
     def __init__(self, path: str | os.PathLike[str], progress: Progress | None) -> None:
         super().__init__(progress)
-        self._path = os.path.abspath(os.fspath(path))
+        self._path: str = os.path.abspath(os.fspath(path))
         self._partial = f"{self._path}.{secrets.token_hex(8)}.part"
         self._file = open(self._partial, "xb")  # noqa: SIM115
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .._checks import check_bool, check_list, check_str
+from .._containers import AnyTuple
 from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError
 from ..models import AddressBookResult, Contact, Page, User
@@ -130,7 +131,7 @@ def _device(udid: object) -> dict[str, str]:
 def _entry(contact: object) -> dict[str, object]:
     if isinstance(contact, Contact):
         phone, name = contact.phone, contact.name
-    elif isinstance(contact, tuple) and len(contact) == 2:
+    elif isinstance(contact, AnyTuple) and len(contact) == 2:
         phone, name = contact
     else:
         kind = type(contact).__name__

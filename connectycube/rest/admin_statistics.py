@@ -267,7 +267,7 @@ def _types(types: SomeTypes) -> Pairs:
 
 def _read_days(response: Response) -> tuple[DailyCount, ...]:
     """Return the object of days as counts; a day that cannot be read is an error, as it would be missed."""
-    days = []
+    days: list[DailyCount] = []
     for text, value in read_object(response).items():
         day, count = _day_of(text), as_int(value)
         if day is None or count is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from attrs import evolve
 
 from .._checks import check_bool, check_json_object, check_str
+from .._containers import AnyDict
 from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import DeleteResult, Dialog, DialogRef, DialogType, Message, Page, User
@@ -723,7 +724,7 @@ class Dialogs(NotCopied):
         path = (*_PATH, check_dialog_id("dialog", dialog), "notifications")
         response = self._api.call(method, path, body=body, timeout=timeout)
         settings = read_object(response).get("notifications")
-        enabled = as_bool(settings.get("enabled")) if isinstance(settings, dict) else None
+        enabled = as_bool(settings.get("enabled")) if isinstance(settings, AnyDict) else None
         if enabled is None:
             raise unexpected(response, "notification settings were expected")
         return enabled

@@ -173,7 +173,7 @@ class Files(NotCopied):
             ArgumentValueError: An argument has a wrong value; the error names it.
             ApiError: The call failed; a subclass says how.
         """
-        query = []
+        query: list[tuple[str, str | int]] = []
         if page is not None:
             query.append(("page", check_int("page", page, least=1)))
         if per_page is not None:
@@ -234,7 +234,8 @@ class Files(NotCopied):
             NotFoundError: There is no such file.
             ApiError: The call failed; a subclass says how.
         """
-        path, changes = _record(file), {}
+        path = _record(file)
+        changes: dict[str, object] = {}
         if content_type is not None:
             changes["content_type"] = _check_content_type(content_type, "")
         if name is not None:

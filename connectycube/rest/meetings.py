@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .._checks import check_bool, check_id, check_int, check_json_object, check_str, check_time
+from .._containers import AnyIterable, AnyMapping
 from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
 from ..models import Attendee, Meeting, Page, Recording, User
@@ -471,7 +472,7 @@ def _more(chat: object, notify_before: object, timezone: object) -> dict[str, ob
 def _attendees(values: object) -> builtins.list[dict[str, object]]:
     if isinstance(values, (str, int, User, Attendee)):
         values = [values]
-    if isinstance(values, (bytes, Mapping)) or not isinstance(values, Iterable):
+    if isinstance(values, (bytes, AnyMapping)) or not isinstance(values, AnyIterable):
         kind = type(values).__name__
         raise ArgumentTypeError(f"attendees must be one or a list, not {kind}")
     return [_attendee(f"attendees[{n}]", value) for n, value in enumerate(values)]

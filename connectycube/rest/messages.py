@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import evolve, frozen
 
 from .._checks import check_bool, check_id, check_number, check_str
+from .._containers import AnyMapping
 from .._not_copied import NotCopied
 from .._xml import check_name, check_text
 from .._xml import clean as cleaned
@@ -548,7 +549,7 @@ class Messages(NotCopied):
             response = self._api.call("GET", path, timeout=timeout)
             return _unread(response)
         deadline = self._api.deadline(timeout)
-        counts = []
+        counts: list[UnreadCount] = []
         for piece in chunked(check_each("dialog_ids", dialog_ids, check_dialog_id, empty=False)):
             query = [("chat_dialog_ids", ",".join(piece))]
             response = self._api.call("GET", path, query=query, timeout=deadline)
@@ -829,7 +830,7 @@ def _body(body: object, clean: object) -> dict[str, str]:
 
 def _parameters(name: str, values: object, reserved: Collection[str] = ()) -> dict[str, object]:
     """Return custom parameters, which the service makes elements of, as JSON."""
-    if not isinstance(values, Mapping):
+    if not isinstance(values, AnyMapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
     return {
         _parameter_name(name, key, reserved): _parameter(f"{name}[{key!r}]", value)
@@ -844,7 +845,7 @@ def _parameter_name(name: str, key: object, reserved: Collection[str]) -> str:
 
 
 def _parameter(name: str, value: object) -> object:
-    if isinstance(value, Mapping):
+    if isinstance(value, AnyMapping):
         return _parameters(name, value)
     if isinstance(value, str):
         return check_text(name, check_str(name, value, empty=True))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from .._checks import check_int, check_json_object, check_list, check_one_of, check_str
+from .._containers import AnyMapping
 from .._not_copied import NotCopied
 from .._secrets import check_secret, hides
 from ..errors import ArgumentTypeError, ArgumentValueError
@@ -197,7 +198,7 @@ def _encoded(payload: object) -> str:
     """Return the payload as the service takes it: JSON in base64."""
     if isinstance(payload, str):
         payload = {"message": check_str("payload", payload)}
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, AnyMapping):
         kind = type(payload).__name__
         raise ArgumentTypeError(f"payload must be a string or a mapping, not {kind}")
     parameters = check_json_object("payload", payload, empty=False)

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 
 from .. import models
 from .._checks import check_bool, check_one_of, check_str, keywords_only
+from .._containers import AnyMapping
 from .._not_copied import NotCopied
 from .._redact import secrets_in
 from .._secrets import Secret, check_secret, confined, hides
@@ -424,7 +425,7 @@ def signature_of(body: Mapping[str, object], auth_secret: Secret) -> Secret:
 
 def _flat(body: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for name, value in body.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, AnyMapping):
             yield from ((f"{name}[{inner}]", text) for inner, text in _flat(value))
         else:
             yield name, value.open() if isinstance(value, Secret) else str(value)

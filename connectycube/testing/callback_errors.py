@@ -133,7 +133,7 @@ def _traceback_of(item: pytest.Item, error: BaseException) -> str:
     trace = _after_our_frames(error.__traceback__) or error.__traceback__
     if trace is None:
         return repr_of(error)
-    excinfo = pytest.ExceptionInfo.from_exc_info((type(error), error, trace))
+    excinfo = pytest.ExceptionInfo[BaseException].from_exc_info((type(error), error, trace))
     return str(item.repr_failure(excinfo))
 
 

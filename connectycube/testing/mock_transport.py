@@ -23,6 +23,8 @@ from connectycube.errors import (
     ArgumentValueError,
 )
 
+from .._containers import AnyDict
+
 __all__ = ["Answer", "MockTransport", "UnmatchedRequestError"]
 
 Handler = Callable[[Request], Response]
@@ -174,7 +176,7 @@ class MockTransport:
         session: dict[str, Any] = {"id": number, "token": f"mock-token-{number}", "user_id": 0}
         if body.keys() - _OF_APPLICATION:
             names = body.get("user")
-            known = names if isinstance(names, dict) else {}
+            known: dict[str, Any] = names if isinstance(names, AnyDict) else {}
             user = {
                 name: value for name, value in known.items() if name not in ("password", "guest")
             }

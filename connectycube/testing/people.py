@@ -39,6 +39,7 @@ class CubeUser(User):
         ...         chat.send_private(bob, "Hello").result()
     """
 
+    # Unlike those of a User, neither is ever missing.
     id: int  # pyright: ignore[reportGeneralTypeIssues]
     login: str  # pyright: ignore[reportGeneralTypeIssues]
     password: str = field(repr=False)

@@ -236,7 +236,7 @@ class DeadLetters:
     def marked(self) -> list[MarkedLetter]:
         """Return the letters that are marked to be retried and can be read, the oldest first."""
         rows = self._all("SELECT id, failure, key FROM letters WHERE is_marked ORDER BY id")
-        found = []
+        found: list[MarkedLetter] = []
         for id, text, key in rows:
             try:
                 found.append(MarkedLetter(id, self._failure(text), key))

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
+from ..._containers import AnyDict, AnyList
 from ..._deadline import Deadline
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
@@ -117,9 +118,9 @@ class _Pending:
 class _CommitPlan:
     """The changes to the store of one read from the socket."""
 
-    arrived: dict[Delivery, Arrived] = field(factory=dict)
-    outcomes: list[Outcome] = field(factory=list)
-    settled: list[str] = field(factory=list)
+    arrived: dict[Delivery, Arrived] = field(factory=AnyDict)
+    outcomes: list[Outcome] = field(factory=AnyList)
+    settled: list[str] = field(factory=AnyList)
     """The ids of all messages that have an outcome now, also of messages that are not in the store."""
 
 
@@ -272,7 +273,7 @@ class Durability:
 
     def _saved_state(self, store: DurableStore, beginning: Beginning | None) -> SavedState:
         self._pending.clear()
-        outbox = []
+        outbox: list[tuple[Submission, bytes]] = []
         for entry in store.outbox():
             dialog = entry.message.dialog or DialogRef()
             submission = Submission(entry.id, entry.recipient, dialog, entry.message)
@@ -643,7 +644,8 @@ class Durability:
         A letter stays in its file until its receiver is done with it. It waits there unless
         ``is_connected(signal, receiver)``, by their names. Raises DurableStoreError.
         """
-        if self._store is None:
+        store = self._store
+        if store is None:
             return []
         self._letter_count = len(self.dead_letters)  # another process may have dropped some
         letters = [
@@ -652,12 +654,12 @@ class Durability:
             if is_connected(letter.failure.signal, letter.failure.receiver)
         ]
         with self._lock:
-            if not letters or self._store is None or self._is_released:
+            store = self._store  # the connection may be closed by now
+            if not letters or store is None or self._is_released:
                 return []
-            store = self._store
             # A letter that is marked twice, or whose receiver runs already, is in the inbox already.
             taken = set(store.letters().values())
-            arrived = []
+            arrived: list[Arrived] = []
             for letter in letters:
                 if letter.id not in taken:
                     failure = letter.failure

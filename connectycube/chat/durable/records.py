@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from ...models import Message
 from ...models._dicts import Serializable
@@ -23,6 +23,14 @@ class Identity:
     chat_host: str
 
 
+def _text_of_arrived(arrived: Arrived) -> str:
+    conversation, _, message_id = arrived.key
+    # A lone surrogate cannot be written as UTF-8. Here it costs its event; in the transaction, all of
+    # the read.
+    f"{conversation}{message_id}".encode()
+    return text_of(arrived.event)
+
+
 @define(eq=False)
 class Arrived:
     """An event that has arrived and is about to be committed.
@@ -39,15 +47,7 @@ class Arrived:
     """The one receiver that runs for the event, of a dead letter; None: all of them."""
     letter: int | None = field(default=None)
     """The id of the dead letter that the event was in."""
-    text: str = field(init=False, repr=False)
-
-    @text.default  # pyright: ignore[reportAttributeAccessIssue]
-    def _text(self) -> str:
-        conversation, _, message_id = self.key
-        # A lone surrogate cannot be written as UTF-8. Here it costs its event; in the transaction, all of
-        # the read.
-        f"{conversation}{message_id}".encode()
-        return text_of(self.event)
+    text: str = field(init=False, repr=False, default=Factory(_text_of_arrived, takes_self=True))
 
 
 @frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ..._containers import AnyDict
 from ...models import Message
 from ...models._dicts import Serializable, read_event
 
@@ -29,11 +30,10 @@ def event_of(text: str) -> object:
         values = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(values, dict):
+    if not isinstance(values, AnyDict):
         raise TypeError("no object")
     # The event's own values win: only a row without a schema is of an older release.
-    fields = {**_FIRST_SCHEMA, **values}
-    return read_event("data", fields)
+    return read_event("data", {**_FIRST_SCHEMA, **values})
 
 
 def message_of(text: str) -> Message:

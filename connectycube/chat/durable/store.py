@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from types import NoneType, UnionType
 from typing import Any, TypeAlias
 
+from ..._containers import AnyList
 from ..._forks import is_unnoticed_fork
 from ..._os_errors import reason_of
 from ...errors import DurableStoreError
@@ -266,7 +267,7 @@ class DurableStore:
             "SELECT id, recipient, stanza, message, inbound FROM outbox ORDER BY n",
             *(str, str, bytes, str, _NUMBER),
         )
-        waiting = []
+        waiting: list[Outgoing] = []
         for message_id, recipient, stanza, text, inbound in found:
             message = self._read(message_of, text)
             if message.dialog is None or (message.dialog.id or message.dialog.peer_id) is None:
@@ -568,7 +569,7 @@ def _event_or_damage(text: str) -> tuple[object, str | None]:
 
 def _names_of(text: str) -> frozenset[str]:
     names = json.loads(text)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, AnyList) or not all(isinstance(name, str) for name in names):
         raise TypeError("no list of names")
     return frozenset(names)
 

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import cast
 
+from ..._containers import AnyDict
 from ..._forks import check_fork, register_for_fork
 from ...errors import ArgumentTypeError, ArgumentValueError, LeaseStoreError
 
@@ -183,7 +184,7 @@ def _read(descriptor: int) -> dict[str, object]:
         found = json.loads(os.read(descriptor, _SIZE))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) and found.get("kind") == _KIND else {}
+    return found if isinstance(found, AnyDict) and found.get("kind") == _KIND else {}
 
 
 def _write(descriptor: int, fencing: int, holder: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from ..._checks import check_callable, check_number, check_one_of, check_str
+from ..._containers import AnyMapping
 from ...errors import LeaseStoreError
 from .lease import LEAST_SECONDS, MOST_SECONDS
 
@@ -153,7 +154,7 @@ class SqlLease:
         with self._cursor() as run:
             run(_ACQUIRE, holder=holder)
             found = run(_READ).fetchone()
-        return tuple(found.values()) if isinstance(found, Mapping) else found
+        return tuple(found.values()) if isinstance(found, AnyMapping) else found
 
     def _make(self) -> None:
         """Make the table and the row, if they are missing: an account may lack the right to make tables."""
@@ -177,7 +178,7 @@ class SqlLease:
     def _find_clock(self) -> str:
         with self._cursor() as run:
             run("SELECT 1").fetchone()  # a database that is away says so itself, and not of a clock
-        failures = []
+        failures: list[Exception] = []
         for clock in _CLOCKS:
             try:
                 with self._cursor() as run:

@@ -7,6 +7,8 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
+from ..._containers import AnyDict
+
 __all__ = ["OBJECT_ID", "Addresses", "bare"]
 
 OBJECT_ID = re.compile(r"[0-9a-f]{24}\Z")
@@ -37,7 +39,7 @@ class Addresses:
     host: str = field(converter=_lower)
     _of_users: str = _suffix("-{0.app_id}@{0.host}")
     _of_rooms: str = _suffix("@muc.{0.host}")
-    origins: dict[Any, Any] = field(init=False, repr=False, eq=False, factory=dict)
+    origins: dict[Any, Any] = field(init=False, repr=False, eq=False, factory=AnyDict)
     """What the decoder remembers of the JIDs that it has read, up to a bound."""
 
     @property

@@ -120,7 +120,8 @@ class Core:
         self.refused: Secret | None = None
         """The token that the server refused in this attempt, which goes on with another one."""
         self._resume_policy = ResumePolicy()
-        self._timers = Timers()  # the actions that will be due, by _RETRY, _ATTEMPT, _CLOSING
+        # The actions that will be due, by _RETRY, _ATTEMPT, _CLOSING and the others.
+        self._timers: Timers[Callable[[float], object]] = Timers()
         # After an overflow the reconnection waits for slow receivers, unless callers wait for the link.
         self._waits_for_receivers = False
         self._link_holders = 0  # the number of these callers
@@ -343,7 +344,8 @@ class Core:
         receive_plain = session.receive_plain
         try:
             for event in stream.receive(data):
-                # A plain message, as nearly all are, makes no connection ready and ends none.
+                # A plain message, as nearly all are, makes no connection ready and ends none. Unlike
+                # isinstance(), the comparison is no call, and tells type checkers nothing.
                 if event.__class__ is Delivery:
                     receive_plain(event, now)  # pyright: ignore[reportArgumentType]
                 else:

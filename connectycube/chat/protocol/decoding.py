@@ -160,6 +160,7 @@ _LONGEST_NAMES = 512  # characters of the JIDs and the dialog's id of an origin 
 
 def _origin(stanza: MessageStanza, addresses: Addresses, me: int) -> _Origin | None:
     get, dialog_id = stanza.attributes.get, stanza.params.get("dialog_id")
+    # Unlike isinstance(), a comparison of classes is no call, and tells type checkers nothing.
     if dialog_id.__class__ is not str:
         dialog_id = None
     names = (get("from"), get("to"), get("type") == "groupchat", dialog_id, me)
@@ -625,9 +626,9 @@ def error_of(node: Node | None) -> StanzaError:
     """Read a stanza's error element, which may be missing or empty. (RFC 6120, 8.3.)"""
     if node is None:
         return StanzaError("refused without a reason", condition="undefined-condition")
-    reason = next((kid for kid in node.kids if kid is not None and kid.name != "text"), None)
+    reason = next((kid for kid in node.kids if kid.name != "text"), None)
     condition = peer_text(reason.name) if reason is not None else "undefined-condition"
-    words = next((kid for kid in node.kids if kid is not None and kid.name == "text"), None)
+    words = next((kid for kid in node.kids if kid.name == "text"), None)
     text = peer_text(words.getData()) if words is not None and words.getData() else None
     code = node.attrs.get("code", "")
     return StanzaError(

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from ..._checks import check_bool, check_int, check_str
+from ..._containers import AnyDict, AnyMapping
 from ...errors import ArgumentTypeError, ArgumentValueError
 from ...models import Attachment, Message
 from ...models._json import EPOCH
@@ -194,7 +195,7 @@ def _seconds(moment: datetime | None) -> int:
 
 
 def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = frozenset()) -> str:
-    if type(values) is not dict and not isinstance(values, Mapping):
+    if type(values) is not AnyDict and not isinstance(values, Mapping):
         raise ArgumentTypeError(f"{name} must be a mapping, not {type(values).__name__}")
     written = ""
     for key, value in values.items():
@@ -203,7 +204,7 @@ def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = 
             raise ArgumentValueError(f"{name} must not have the key {tag!r}: it is reserved")
         if type(value) is str and value.isprintable():
             inner = text(value)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, AnyMapping):
             inner = _params(f"{name}[{tag!r}]", value)
         else:
             kinds = "a string, a number, a bool or a mapping"

@@ -59,7 +59,7 @@ class Inbound:
         config: Config,
         addresses: Addresses,
         rooms: Rooms,
-        timers: Timers,
+        timers: Timers[bytes | Delivery],
         counters: Counters,
         seen_messages: SeenMessages,
         recovery: Recovery,

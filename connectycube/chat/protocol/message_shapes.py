@@ -128,7 +128,8 @@ def _character(entity: re.Match[str]) -> str:
 
 def _parts_of(text: str) -> list[str]:
     """Return the parts of a shape's pattern, in turn: what is the same in all messages, and what is open."""
-    parts, begins, position = [], 0, 0
+    parts: list[str] = []
+    begins = position = 0
     for tag in _TAG.finditer(text):
         if tag.start() > position:
             parts += [re.escape(text[begins:position]), _OPEN_TEXT]

@@ -80,7 +80,7 @@ def element(
 
 def children(node: Node) -> Iterator[Node]:
     """Yield the child Nodes of ``node``."""
-    return (kid for kid in node.kids if kid is not None)
+    return iter(node.kids)
 
 
 def child(node: Node, name: str | None, namespace: str) -> Node | None:
@@ -107,7 +107,7 @@ def serialise(node: Node, inherited: str = "") -> str:
     for position in range(max(len(node.data), len(node.kids))):
         if position < len(node.data):
             content.append(markup.text(markup.check_text(name, node.data[position])))
-        if position < len(node.kids) and node.kids[position] is not None:
+        if position < len(node.kids):
             content.append(serialise(node.kids[position], node.namespace))
     inner = "".join(content)
     parts.append(f">{inner}</{name}>" if inner else "/>")

@@ -175,13 +175,13 @@ class StreamParser:
         self._deepest = stanza_depth + 1  # the stream itself is one level
         self._items: list[Item] = []
         self._fed = 0  # bytes
-        self._began = 0  # the position at which the incomplete element begins, in bytes
+        self._began: int = 0  # the position at which the incomplete element begins, in bytes
         self._depth = 0  # open elements, the stream itself included
         self._elements = 0  # inside the current first-level element
         self.skips: str = ""
         self._first: tuple[str, dict[str, str]] = ("", {})  # the newest first-level element
         self._head = b""  # the first bytes of the incomplete element
-        self._head_at = 0  # the position of these bytes
+        self._head_at: int = 0  # the position of these bytes
         self._recent = b""  # the last bytes of the data, in which the next element may begin
         # The position of the newest element that contained an element whose place is behind it.
         self._endless_at = -1
@@ -343,7 +343,8 @@ class StreamParser:
         find, size, most = piece.find, len(piece), self._stanza_bytes
         # Once shapes are known, the next message may have one.
         longest = 0 if self.plain is not None and self.plain.shapes else _LONGEST_RUN
-        first, ends = position, []
+        first = position
+        ends: list[int] = []
         start = self._fed - size
         before = began = self._began - start
         while piece.startswith(START, position):

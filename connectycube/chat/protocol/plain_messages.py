@@ -75,7 +75,7 @@ class PlainMessages:
         if shape is not self.shapes[0]:
             self.shapes.remove(shape)
             self.shapes.insert(0, shape)
-        custom = {}
+        custom: dict[str, str] = {}
         for name, place in shape.custom:
             custom[name] = values[place]
         attachments: tuple[Attachment, ...] = ()

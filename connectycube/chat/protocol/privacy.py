@@ -103,7 +103,7 @@ def decode_rules(query: Node) -> list[Rule]:
     wanted = child(query, "list", ns.PRIVACY)
     if wanted is None:
         return []
-    found = []
+    found: list[tuple[int, int, Rule]] = []
     for place, item in enumerate(children(wanted)):
         action, order = item.attrs.get("action"), as_int(item.attrs.get("order"))
         if item.name != "item" or action not in _ACTIONS:

@@ -20,6 +20,7 @@ from datetime import datetime
 
 from attrs import define, evolve, field
 
+from ..._containers import AnyDict
 from ...config import Config, Limits
 from ...models import DialogRef, DialogType, Message, RecoveryFailure, RecoveryFinished
 from .addresses import Addresses
@@ -403,7 +404,7 @@ class _Held:
     """Live events that wait for a gap to be filled, in order of arrival, within bounds."""
 
     _limits: Limits
-    _waiting: dict[Key | int, Delivery] = field(factory=dict)
+    _waiting: dict[Key | int, Delivery] = field(factory=AnyDict)
     """By key; events without one are numbered."""
     _bytes: int = 0
     _numbers: Iterator[int] = field(factory=itertools.count)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
+from ..._containers import AnyList, AnySet
 from ...errors import StanzaError
 from ...models import DialogRef, DialogType, Occupant, RoomLeft
 from . import namespaces as ns
@@ -56,9 +57,9 @@ class _Room:
     is_leaving: bool = False
     # How often we have left and asked to join again, without the server's answer that we left.
     rejoins: int = 0
-    occupants: set[int] = field(factory=set)
-    joining: list[object] = field(factory=list)  # the waiters of join()
-    leaving: list[object] = field(factory=list)  # the waiters of leave()
+    occupants: set[int] = field(factory=AnySet)
+    joining: list[object] = field(factory=AnyList)  # the waiters of join()
+    leaving: list[object] = field(factory=AnyList)  # the waiters of leave()
 
     def reset(self) -> None:
         """Note that we are not in the room, and have asked for nothing."""

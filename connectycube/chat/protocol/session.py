@@ -115,7 +115,7 @@ class Session:
         """``has_room(size)`` says whether a message of so many bytes fits into the outbound buffer."""
         self._sent_typing = SentTyping()
         self._requests = PendingRequests()
-        self.timers: Timers = Timers()  # holds bytes to send and deliveries to make
+        self.timers: Timers[bytes | Delivery] = Timers()  # what to send, and what to deliver
         self._wants_sent = wants_sent
         self._rooms = Rooms(addresses, new_id, self._send_now)
         seen_messages = self._seen_messages = SeenMessages()
@@ -294,7 +294,7 @@ class Session:
         self.outputs += self._rooms.session_ended()
         left = [each for each in self._outbox.begin_session() if not each.session_only]
         self._outbox.put_back([each for each in left if not each.attempted])
-        in_doubt = []
+        in_doubt: list[Outbound] = []
         for outbound in left:
             if not outbound.attempted or outbound.submission is None:
                 continue  # a marker may be lost or repeated; no caller waits for its outcome
@@ -317,7 +317,7 @@ class Session:
         ours = {id(submission) for submission in asked.submissions}
         answered = [each for each in self._in_doubt if id(each.submission) in ours]
         self._in_doubt = [each for each in self._in_doubt if id(each.submission) not in ours]
-        again = []
+        again: list[Outbound] = []
         for outbound in answered:
             submission = outbound.submission
             assert submission is not None
@@ -367,7 +367,7 @@ class Session:
         History is asked which of its own messages had arrived. The others are sent before anything newer.
         """
         self._inbound.remember(seen, now)
-        asked = []
+        asked: list[Submission] = []
         for submission, data in outbox:
             self._inbound.expect(submission)
             self._remember_own(submission, now)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Hashable
-from typing import Any
+from typing import Generic, TypeVar
 
 __all__ = ["Timers"]
 
+Thing = TypeVar("Thing")
 
 _MOST_OUTDATED = 64
 """Entries of cancelled and replaced things that the heap may hold beside one for each thing that waits."""
 
 
-class Timers:
+class Timers(Generic[Thing]):
     """Things with the time at which they are due, in a heap: what waits later costs nothing earlier."""
 
     def __init__(self) -> None:
         # The time of each thing, the thing, and the number of its entry in the heap.
-        self._waiting: dict[Hashable, tuple[float, Any, int]] = {}
+        self._waiting: dict[Hashable, tuple[float, Thing, int]] = {}
         # (time, text of the key, number, key): of things that are due together the text decides.
         self._heap: list[tuple[float, str, int, Hashable]] = []
         self._numbers = itertools.count()
@@ -34,7 +35,7 @@ class Timers:
         entry = self._waiting.get(key)
         return None if entry is None else entry[0]
 
-    def set(self, key: Hashable, when: float, thing: Any) -> None:
+    def set(self, key: Hashable, when: float, thing: Thing) -> None:
         """Let ``thing`` be due at ``when``, in place of an earlier thing for the same key."""
         number = next(self._numbers)
         self._waiting[key] = (when, thing, number)
@@ -51,7 +52,7 @@ class Timers:
         self._waiting.clear()
         self._drop_outdated()
 
-    def take_next(self, now: float) -> Any | None:
+    def take_next(self, now: float) -> Thing | None:
         """Remove and return the thing that has been due for the longest time; None if nothing is due.
 
         One at a time, because the action of the first may cancel the second.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.extras import extra
 
 with extra("celery", "celery"):
-    import celery  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import_module("celery")
 
 if TYPE_CHECKING:
     from .bridge import hand_over

@@ -79,15 +79,12 @@ def _sender_of(task: Task[..., Any]) -> Callable[[str, Mapping[str, Any]], objec
     # A pool of its own, so that nothing changes for the other tasks of the application.
     confirming = app.connection_for_write(transport_options={"confirm_publish": True})
 
+    # The types of Celery lack confirm_timeout.
+    options: dict[str, Any] = {"retry": False, "confirm_timeout": _CONFIRM}
+
     def send(task_id: str, data: Mapping[str, Any]) -> None:
         with pools.producers[confirming].acquire(block=True, timeout=_CONFIRM) as producer:
-            task.apply_async(  # type: ignore[call-arg]  # its types lack confirm_timeout
-                (data,),
-                task_id=task_id,
-                retry=False,
-                producer=producer,
-                confirm_timeout=_CONFIRM,  # pyright: ignore[reportCallIssue]
-            )
+            task.apply_async((data,), task_id=task_id, producer=producer, **options)
 
     return send
 

@@ -9,6 +9,7 @@ from attrs import evolve, fields, frozen
 
 from connectycube import Config, Handling, Limits, ReconnectPolicy, RetryPolicy, Timeouts
 from connectycube._checks import nearest
+from connectycube._containers import AnyMapping
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = ["CONFIG_KEYS", "WRONG", "missing_keys", "passing_too", "read_config_fields"]
@@ -49,7 +50,7 @@ def read_config_fields(
     """
     # Any application will do: only the other field is looked at.
     empty = Config(app_id=1, auth_key="key")
-    found = {}
+    found: dict[str, Any] = {}
     for key in (key for key in CONFIG_KEYS if key in values):
         name, value = key.lower(), values[key]
         if value is None and name in _FROM_ENVIRONMENT:
@@ -67,7 +68,7 @@ def read_config_fields(
 
 def _with_table(key: str, value: Any) -> Any:
     """Return the object for a dictionary such as ``"RECONNECT": {"MAX_ATTEMPTS": 3}``."""
-    if key not in _TABLES or not isinstance(value, Mapping):
+    if key not in _TABLES or not isinstance(value, AnyMapping):
         return value
     cls: Any = _TABLES[key]
     known = [entry.name.upper() for entry in fields(cls)]

@@ -22,6 +22,7 @@ import requests
 from attrs import field, frozen
 
 from connectycube import Config, ConnectyCube, File
+from connectycube._containers import AnySet
 from connectycube.errors import (
     ApiAuthenticationError,
     ApiNetworkError,
@@ -123,7 +124,7 @@ class _Examination:
     config: Config
     log_in: LogIn | None
     storage: bool
-    _failed: set[str] = field(factory=set, init=False)
+    _failed: set[str] = field(factory=AnySet, init=False)
 
     def run(self) -> Iterator[Finding]:
         api = _api_place(self.config)

@@ -46,6 +46,9 @@ def show_events(
 
         getattr(chat, name).connect(receive, where=where, **options)
 
-    where = None if dialog is None else lambda event: getattr(event, "dialog_id", None) == dialog
+    def is_of_dialog(event: object) -> bool:
+        return getattr(event, "dialog_id", None) == dialog
+
+    where = None if dialog is None else is_of_dialog
     for name in signals or _MESSAGES:
         connect(name)

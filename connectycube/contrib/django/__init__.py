@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.extras import extra
 
 with extra("django", "django"):
-    import django  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import_module("django")
 
 if TYPE_CHECKING:
     from . import signals, testing

@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.signals import setting_changed
 
 if TYPE_CHECKING:
-    from django.utils.functional import _Getter  # pyright: ignore[reportPrivateUsage]
+    from django.utils.functional import _Getter
     from django_stubs_ext import StrOrPromise
 
 __all__ = ["ConnectyCubeConfig"]

@@ -112,9 +112,9 @@ def _is_here(host: str | None) -> bool:
     return host is not None and (host in ("localhost", "::1") or host.startswith("127."))
 
 
-def _is_below(path: str, folder: Any) -> bool:
-    place, above = os.path.realpath(path), os.path.realpath(os.fspath(folder))
-    return bool(os.path.commonpath([place, above]) == above)
+def _is_below(path: str, folder: str | os.PathLike[str]) -> bool:
+    place, above = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([place, above]) == above
 
 
 def _has_identity_url() -> bool:

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from connectycube import Config, ReconnectPolicy
 from connectycube._checks import check_int, check_number, check_str, nearest
+from connectycube._containers import AnyMapping
 
 from ..common.config_fields import (
     CONFIG_KEYS,
@@ -160,10 +161,10 @@ class _Reader:
 
     def _table(self, place: str, raw: object, known: tuple[str, ...]) -> dict[str, Any]:
         """Return the entries of a dictionary that are known; the others are E001."""
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, AnyMapping):
             self._wrong("E002", place, f" must be a dictionary, not {type(raw).__name__}")
             return {}
-        found = {}
+        found: dict[str, Any] = {}
         for key, value in raw.items():
             if key in known:
                 found[key] = value
@@ -224,11 +225,11 @@ class _Reader:
     def _bots(self, raw: object, config: Config | None) -> dict[str, Bot]:
         if raw is None:
             return {}
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, AnyMapping):
             place = f"{_SETTING}['BOTS']"
             self._wrong("E002", place, f" must be a dictionary, not {type(raw).__name__}")
             return {}
-        found = {}
+        found: dict[str, Bot] = {}
         for name, entry in raw.items():
             bot = self._bot(f"{_SETTING}['BOTS'][{name!r}]", str(name), entry, config)
             if bot is not None:
@@ -238,9 +239,9 @@ class _Reader:
 
     def _bot(self, place: str, name: str, raw: object, config: Config | None) -> Bot | None:
         values = self._table(place, raw, (*_BOT_KEYS, *CONFIG_KEYS))
-        if not isinstance(raw, Mapping):
+        if not isinstance(raw, AnyMapping):
             return None  # 'BOTS' may be the dictionary of one bot, where a dictionary of bots is wanted
-        credentials = {}
+        credentials: dict[str, str] = {}
         for key in (key for key in _BOT_KEYS if values.get(key) is not None):
             try:
                 credentials[key.lower()] = check_str(key, values[key])
@@ -285,22 +286,24 @@ class _Reader:
         if by not in ("identity", "password"):
             self._wrong("E002", place, f"['BY'] must be 'identity' or 'password', not {by!r}")
             by = "identity"
-        fields_of = values.get("FIELDS")
-        if isinstance(fields_of, str):
-            try:
-                fields_of = import_string(fields_of)
-            except ImportError as error:
-                self._wrong("E002", place, f"['FIELDS'] cannot be imported: {error}")
-                fields_of = None
-        if fields_of is not None and not callable(fields_of):
-            self._wrong(
-                "E002", place, "['FIELDS'] must be a function of a user, or the path of one"
-            )
-            fields_of = None
+        fields = self._function(place, values.get("FIELDS"))
         cache = values.get("CACHE", "default")
         if cache not in django_settings.CACHES:
             self._wrong("E002", place, f"['CACHE'] is no cache of CACHES: {cache!r}")
-        return Users(by=by, fields=fields_of, cache=cache)  # pyright: ignore[reportArgumentType]
+        return Users(by=by, fields=fields, cache=cache)
+
+    def _function(self, place: str, given: Any) -> Any:
+        """Return the function of FIELDS, which may be given by its path."""
+        if isinstance(given, str):
+            try:
+                given = import_string(given)
+            except ImportError as error:
+                self._wrong("E002", place, f"['FIELDS'] cannot be imported: {error}")
+                return None
+        if given is None or callable(given):
+            return given
+        self._wrong("E002", place, "['FIELDS'] must be a function of a user, or the path of one")
+        return None
 
     def _identity(self, raw: object) -> int:
         if raw is None:

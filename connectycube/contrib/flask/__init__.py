@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.extras import extra
 
 with extra("flask", "flask"):
-    import flask  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import_module("flask")
 
 if TYPE_CHECKING:
     from .extension import FlaskCube

@@ -171,7 +171,7 @@ class Bell:
                 ready, _, _ = select.select(sockets, [], [], _LOOKS)
                 if end in ready:
                     return
-                if listener in ready and listener is not None:
+                if listener is not None and listener in ready:
                     with suppress(OSError):
                         self._ring_here(listener.recv(_LONGEST))
                 if self._asks_ending() and not self.is_ending:

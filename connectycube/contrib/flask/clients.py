@@ -49,7 +49,7 @@ class Clients:
     """What one application has in this process; nothing is opened before it is used."""
 
     settings: Settings
-    outbox: Outbox[OutboxMessage] = field(factory=Outbox)
+    outbox: Outbox[OutboxMessage] = field(factory=Outbox[OutboxMessage])
     """What was sent, with the backend ``locmem``."""
     bell: Bell = field(init=False)
     """Wakes the streams of this application, in all processes."""

@@ -30,6 +30,7 @@ from ..common.signal_names import SIGNAL_NAMES
 from ..common.tailing import check_dialog, show_events
 from .conf import LIVE
 from .doctor import examine
+from .handlers import this_app
 from .listener import Listener
 
 __all__ = ["group"]
@@ -131,7 +132,7 @@ def listen(
     with _ended_by_sigterm(), _errors_as_sentences():
         extension = _extension()
         Listener(
-            app=current_app._get_current_object(),  # type: ignore[attr-defined]
+            app=this_app(),
             clients=extension._clients,
             handlers=extension.handlers,
             workers=workers,
@@ -152,7 +153,7 @@ def doctor(as_json: bool) -> None:
     """Look at the configuration, the handlers and the service, and say what to do."""
     extension = current_app.extensions["connectycube"]
     failed = 0
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = this_app()
     for finding in examine(app, extension._clients, extension.handlers):
         failed += finding.state == "failed"
         if as_json:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from connectycube import Config, FileLease, Lease, ReconnectPolicy
 from connectycube._checks import check_number, check_str, nearest
+from connectycube._containers import AnyPath
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..common.config_fields import (
@@ -178,7 +179,7 @@ class _Reader:
             self._problems.append(f"app.config is wrong: {error}")
 
     def _login(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for key in ("LOGIN", "EMAIL", "PASSWORD"):
             value = self._checked(key, lambda value: check_str("it", value))
             if value is not None:
@@ -210,7 +211,7 @@ def _check_backend(value: object) -> str:
 def _check_lease(value: object) -> Lease | str | bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, (str, os.PathLike)):
+    if isinstance(value, (str, AnyPath)):
         return check_str("it", os.fspath(value))
     if isinstance(value, type) or not isinstance(value, Lease):
         raise ArgumentTypeError(
@@ -220,7 +221,7 @@ def _check_lease(value: object) -> Lease | str | bool:
 
 
 def _check_folder(value: object) -> str:
-    if not isinstance(value, (str, os.PathLike)):
+    if not isinstance(value, (str, AnyPath)):
         raise ArgumentTypeError(f"it must be the path of a folder, not {type(value).__name__}")
     path = os.path.abspath(check_str("it", os.fspath(value)))
     size = len(os.fsencode(path))

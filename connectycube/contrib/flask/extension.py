@@ -31,7 +31,7 @@ from . import testing
 from .clients import Clients, Credentials
 from .commands import group
 from .conf import DEFAULTS, LOCMEM, PREFIX, read_settings
-from .handlers import Handler, handler_of
+from .handlers import Handler, handler_of, this_app
 from .position import Position
 from .servers import most_streams
 from .stream import (
@@ -115,7 +115,8 @@ class FlaskCube:
             )
         settings = read_settings(app.config)
         for key, default in DEFAULTS.items():
-            app.config.setdefault(f"{PREFIX}{key}", default)
+            if f"{PREFIX}{key}" not in app.config:
+                app.config[f"{PREFIX}{key}"] = default
         self._clients_of[app] = Clients(settings)
         app.extensions[_NAME] = self
         app.teardown_appcontext(_close_clients)
@@ -124,7 +125,7 @@ class FlaskCube:
     @property
     def _clients(self) -> Clients:
         """What the current application has in this process."""
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        app = this_app()
         found = self._clients_of.get(app)
         if found is None:
             raise RuntimeError(
@@ -394,7 +395,7 @@ class FlaskCube:
                 "deliver() is for tests: set app.testing = True, or CONNECTYCUBE_BACKEND = 'locmem'"
             )
         event = testing.event_of(body, sender, dialog, fields)
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        app = this_app()
         handlers = [handler for handler in self.handlers if handler.signal == name]
         return testing.deliver(app, handlers, event, clients.outbox)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
-from flask import Flask
+from flask import Flask, current_app
 
 from connectycube import Chat, Handling
 from connectycube._checks import check_callable, check_str, name_of
@@ -15,7 +15,7 @@ from connectycube.errors import ArgumentTypeError
 
 from ..common.signal_names import check_signal
 
-__all__ = ["Handler", "connect", "context_of", "handler_of"]
+__all__ = ["Handler", "connect", "context_of", "handler_of", "this_app"]
 
 
 @frozen(kw_only=True)
@@ -32,6 +32,11 @@ class Handler:
     def wants(self, event: Any) -> bool:
         """Whether it is called for an event."""
         return self.where is None or bool(self.where(event))
+
+
+def this_app() -> Flask:
+    """Return the current application itself, in place of the proxy for whichever is current."""
+    return cast("Flask", current_app._get_current_object())  # type: ignore[attr-defined]
 
 
 def handler_of(

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from attrs import define, field
 
 from connectycube import Message
+from connectycube._containers import AnyDict
 
 __all__ = ["OVERLAP", "Position", "stored_at"]
 
@@ -32,7 +33,7 @@ class Position:
 
     at: int = 0
     """Unix seconds, by the service's clock."""
-    _shown: dict[str, int] = field(factory=dict)
+    _shown: dict[str, int] = field(factory=AnyDict)
     """The times of the messages, by their digests."""
 
     @classmethod

@@ -12,6 +12,8 @@ import signal
 import sys
 from typing import Any
 
+from connectycube._containers import AnyList
+
 __all__ = ["is_ending", "most_streams"]
 
 
@@ -53,7 +55,7 @@ def _has_threads(worker: Any) -> bool:
 def _uwsgi_threads() -> int | None:
     if "uwsgi" not in sys.modules:
         return None
-    threads = importlib.import_module("uwsgi").opt.get("threads")
-    if isinstance(threads, list):  # the option was given more than once
+    threads: Any = importlib.import_module("uwsgi").opt.get("threads")
+    if isinstance(threads, AnyList):  # the option was given more than once
         threads = threads[-1]
     return int(threads) if threads else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from connectycube import ConnectyCube, DialogRef, Message
 from connectycube.errors import ArgumentTypeError
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from ..common.offline import MessageFields
 
 __all__ = ["OutboxMessage", "deliver", "event_of"]
+
+
+def _body_of(sent: OutboxMessage) -> str | None:
+    return sent.message.body
+
+
+def _custom_of(sent: OutboxMessage) -> dict[str, Any]:
+    return dict(sent.message.custom)
 
 
 @frozen(kw_only=True)
@@ -35,22 +43,14 @@ class OutboxMessage:
     """The recipient that ``send()`` was given; for an answer the dialog of the message that was answered."""
     message: Message
     """The message itself, with its id and attachments."""
-    body: str | None = field(init=False)
+    body: str | None = field(init=False, default=Factory(_body_of, takes_self=True))
     """The text of the message."""
-    custom: dict[str, Any] = field(init=False)
+    custom: dict[str, Any] = field(init=False, default=Factory(_custom_of, takes_self=True))
     """The custom parameters of the message."""
     as_client: ConnectyCube | None = None
     """The client that ``send()`` was given; None: the application's user sent it."""
     in_reply_to: Message | None = None
     """The message that a handler has answered."""
-
-    @body.default  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
-    def _body_of_message(self) -> str | None:
-        return self.message.body
-
-    @custom.default  # pyright: ignore[reportAttributeAccessIssue]
-    def _custom_of_message(self) -> dict[str, Any]:
-        return dict(self.message.custom)
 
 
 def event_of(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..common.extras import extra
 
 with extra("opentelemetry", "opentelemetry"):
-    import opentelemetry.instrumentation.instrumentor  # pyright: ignore[reportUnusedImport]
-    import opentelemetry.trace  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import_module("opentelemetry.instrumentation.instrumentor")
+    import_module("opentelemetry.trace")
 
 if TYPE_CHECKING:
     from .instrumentor import ConnectyCubeInstrumentor

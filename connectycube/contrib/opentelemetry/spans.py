@@ -38,6 +38,7 @@ from .numbers import Numbers
 
 __all__ = ["Spans", "link_of", "of_event", "of_sending"]
 
+_HANDLE: type[Any] = SendHandle
 _OF_OTHERS = (Message, MessageEdit, MessageDeletion, ReactionChange, SystemMessage)
 """Events that somebody sent, with or without a span: their receivers have CONSUMER spans."""
 _OF_METRIC = (
@@ -218,7 +219,7 @@ class Spans(Observer):
             of_metric = {key: found[key] for key in _OF_METRIC}
             attributes |= found
             link = link_of(getattr(event, "custom", {}).get(names.TRACEPARENT))
-        elif isinstance(event, SendHandle):
+        elif isinstance(event, _HANDLE):
             sending = self._sending.get(event)
             link = None if sending is None else Link(sending.span.get_span_context())
         span = self._tracer.start_span(

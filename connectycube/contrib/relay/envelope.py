@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 import connectycube
 from connectycube import DialogRef, Message
+from connectycube._containers import AnyDict
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .errors import EnvelopeError
@@ -191,7 +192,7 @@ def _mapping(body: bytes, what: str) -> Mapping[str, Any]:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise EnvelopeError(f"this is no {what}, as it is no JSON: {error}") from None
-    if not isinstance(data, dict):
+    if not isinstance(data, AnyDict):
         raise EnvelopeError(f"this is no {what}, but a JSON {type(data).__name__}")
     return data
 
@@ -207,7 +208,7 @@ def _check_schema(data: Mapping[str, Any], what: str) -> None:
 
 
 def _event(data: object) -> Any:
-    if not isinstance(data, dict):
+    if not isinstance(data, AnyDict):
         raise EnvelopeError(f"event is {_shown(data)}, and no model")
     # Only names that the package exports: the text comes from a broker that others may write to.
     name = data.get("model")

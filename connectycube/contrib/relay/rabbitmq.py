@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -34,7 +34,7 @@ from .errors import (
     EngineUnavailableError,
     RelayError,
 )
-from .rabbitmq_link import BLOCKED, REFUSED, WAIT, Link, blocking, parameters_of, pika
+from .rabbitmq_link import BLOCKED, REFUSED, WAIT, Basic, Link, blocking, parameters_of, pika
 
 __all__ = ["RabbitEngine"]
 
@@ -132,7 +132,7 @@ class RabbitEngine(Engine):
 
     def status(self, topic: Topic) -> list[PartitionStatus]:
         """Return what is ready in each queue, and how many consumers it has."""
-        found = []
+        found: list[PartitionStatus] = []
         with blocking(self._parameters) as connection:
             for group in topic.groups:
                 for partition in range(topic.partitions):
@@ -379,7 +379,7 @@ class _Publisher:
 
     def _confirmed(self, frame: Any) -> None:
         method = frame.method
-        is_taken = isinstance(method, pika.spec.Basic.Ack)
+        is_taken = isinstance(method, Basic.Ack)
         tags = (
             # One confirm may stand for all earlier ones.
             [tag for tag in self._pending if tag <= method.delivery_tag]
@@ -469,7 +469,7 @@ class _RabbitSubscription(Subscription):
     def _join(self, channel: Any) -> None:
         """Be counted among the workers."""
         # Nothing is ever in this queue: the number of its consumers is the number of workers.
-        channel.basic_consume(self._members, lambda *_: None)
+        channel.basic_consume(self._members, _ignore)
 
     def _stand_by(self, number: int, channel: Any) -> None:
         self._queues[number].channel = channel
@@ -477,7 +477,8 @@ class _RabbitSubscription(Subscription):
         channel.basic_consume(self._queues[number].name, partial(self._arrive, number))
 
     def _arrive(self, number: int, channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        count = int((properties.headers or {}).get("x-delivery-count", 0))
+        headers: Mapping[str, Any] = properties.headers or {}
+        count = int(headers.get("x-delivery-count", 0))
         delivery = Delivery(
             body, method.delivery_tag, crashes=count, may_be_repeated=method.redelivered
         )
@@ -649,4 +650,12 @@ class _RabbitSubscription(Subscription):
 
 def _settle(channel: Any, done: Callable[[], object]) -> None:
     """Call ``done`` once the broker has read all acknowledgements of a channel, which a cut may lose."""
-    channel.basic_qos(prefetch_count=1, callback=lambda _: done())
+
+    def answered(_frame: object) -> None:
+        done()
+
+    channel.basic_qos(prefetch_count=1, callback=answered)
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing with a message."""

@@ -22,7 +22,7 @@ with extra("relay-rabbitmq", "pika"):
     import pika
     import pika.adapters.select_connection
     import pika.exceptions
-    import pika.spec  # pyright: ignore[reportUnusedImport]
+    from pika.spec import Basic
 
 from .errors import EngineFullError, EngineSettingsError, EngineUnavailableError
 
@@ -30,6 +30,7 @@ __all__ = [
     "BLOCKED",
     "REFUSED",
     "WAIT",
+    "Basic",
     "Link",
     "blocking",
     "engine_errors",
@@ -50,7 +51,7 @@ _REFUSED = frozenset({402, 403, 404, 406, 530})
 
 def parameters_of(url: str) -> list[Any]:
     """Return how to connect to each node of a URL; several are separated by commas."""
-    found = []
+    found: list[Any] = []
     for each in url.split(","):
         try:
             parameters = pika.URLParameters(each.strip())
@@ -173,8 +174,8 @@ class Link:
         self._channel: Any = None
 
         def open_channel(connection: Any) -> None:
-            connection.add_on_connection_blocked_callback(lambda *_: self._block(True))
-            connection.add_on_connection_unblocked_callback(lambda *_: self._block(False))
+            connection.add_on_connection_blocked_callback(partial(self._block, True))
+            connection.add_on_connection_unblocked_callback(partial(self._block, False))
             connection.channel(on_open_callback=channel_opened)
 
         def channel_opened(channel: Any) -> None:
@@ -227,7 +228,7 @@ class Link:
             self._thread.join(WAIT)
             raise
 
-    def _block(self, is_blocked: bool) -> None:
+    def _block(self, is_blocked: bool, *_: object) -> None:
         if is_blocked:
             logger.warning("%s", BLOCKED)
             self._free.clear()

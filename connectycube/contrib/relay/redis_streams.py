@@ -60,8 +60,9 @@ class RedisEngine(Engine):
         self.lease = lease
         self._prefix = prefix
         self._remember = int(remember)
+        client: Any = redis.Redis  # its from_url() has no types
         try:
-            self._client: Any = redis.Redis.from_url(
+            self._client: Any = client.from_url(
                 url,
                 socket_timeout=_WAIT,
                 socket_connect_timeout=_WAIT,
@@ -170,7 +171,7 @@ class RedisEngine(Engine):
 
     def status(self, topic: Topic) -> list[PartitionStatus]:
         """Return the number of waiting events for each group and partition."""
-        found = []
+        found: list[PartitionStatus] = []
         with _errors():
             now = self._client.time()[0]
             groups = sorted(map(_text, self._client.smembers(self._key(topic.name, "groups"))))

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from connectycube import Chat, ChatState, Fleet, Handling, StateChange
@@ -298,6 +298,6 @@ def _names(signals: Iterable[str]) -> list[str]:
 
 
 def _traceparent_of(chat: Chat, event: Any) -> str | None:
-    custom = getattr(event, "custom", None) or {}
+    custom: Mapping[str, Any] = getattr(event, "custom", None) or {}
     value = custom.get("traceparent")
     return value if is_traceparent(value) else None

@@ -188,10 +188,13 @@ class Worker:
         """Let ``run()`` return after the handler that runs; from any thread, or a signal handler."""
         self._stop.set()
 
+    def _stop_at_signal(self, *_: object) -> None:
+        self.stop()
+
     @contextmanager
     def _until(self, signals: Iterable[int]) -> Generator[None]:
         # A handler that runs is not interrupted: it may have half of its work done.
-        before = {number: signal.signal(number, lambda *_: self.stop()) for number in signals}
+        before = {number: signal.signal(number, self._stop_at_signal) for number in signals}
         try:
             yield
         finally:

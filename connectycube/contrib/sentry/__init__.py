@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..common.extras import extra
 
 with extra("sentry", "sentry_sdk"):
-    import sentry_sdk  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import_module("sentry_sdk")
 
 if TYPE_CHECKING:
     from .integration import ConnectyCubeIntegration

@@ -16,6 +16,7 @@ from sentry_sdk.scope import Scope, use_isolation_scope
 from sentry_sdk.utils import event_from_exception
 
 from connectycube import ChatState, Observer, ReceiverGaveUp, RequestRecord, StateChange
+from connectycube._containers import AnyDict
 
 from .hiding import hide_frames, hide_queries
 
@@ -142,7 +143,7 @@ class Reports(Observer):
         hide_frames(event)
         if event.get("type") != "transaction":
             crumbs = event.setdefault("breadcrumbs", {"values": []})
-            if isinstance(crumbs, dict):
+            if isinstance(crumbs, AnyDict):
                 found = crumbs.setdefault("values", [])
                 found.extend(dict(crumb) for crumb in tuple(self._crumbs))
                 found.sort(key=_time_of)

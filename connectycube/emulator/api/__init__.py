@@ -1,18 +1,20 @@
 """The REST API of the emulator: ``Api`` answers a ``Request`` with a ``Response``."""
 
-from . import (  # noqa: F401  (the modules fill the table of routes)
-    address_book,  # pyright: ignore[reportUnusedImport]
-    admin,  # pyright: ignore[reportUnusedImport]
-    calls,  # pyright: ignore[reportUnusedImport]
-    custom_objects,  # pyright: ignore[reportUnusedImport]
-    dialogs,  # pyright: ignore[reportUnusedImport]
-    files,  # pyright: ignore[reportUnusedImport]
-    meetings,  # pyright: ignore[reportUnusedImport]
-    messages,  # pyright: ignore[reportUnusedImport]
-    push,  # pyright: ignore[reportUnusedImport]
-    search,  # pyright: ignore[reportUnusedImport]
-    sessions,  # pyright: ignore[reportUnusedImport]
-    users,  # pyright: ignore[reportUnusedImport]
+# These modules fill the table of routes.
+# pyright: reportUnusedImport=false
+from . import (  # noqa: F401
+    address_book,
+    admin,
+    calls,
+    custom_objects,
+    dialogs,
+    files,
+    meetings,
+    messages,
+    push,
+    search,
+    sessions,
+    users,
 )
 from .request import Request, Response
 from .routing import ROUTES, Api

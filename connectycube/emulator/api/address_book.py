@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from connectycube._containers import AnyList
+
 from ..domain.address_book import phone_digits
 from ..domain.api_error import ApiError
 from ..domain.values import flag
@@ -22,7 +26,7 @@ def upload_address_book(call: Call) -> Response:
     """Change the user's address book."""
     body = call.request.json()
     contacts = body.get("contacts")
-    if not isinstance(contacts, list):
+    if not isinstance(contacts, AnyList):
         raise ApiError.invalid("contacts", "is required and must be a list")
     result = call.api.address_book.upload(
         call.user_id,
@@ -53,7 +57,7 @@ def list_registered_users(call: Call) -> Response:
     names = {contact["phone"]: contact["name"] for contact in contacts}
     compact = flag(dict(call.request.parameters()).get("compact"))
     accounts = call.api.accounts
-    items = []
+    items: list[dict[str, Any]] = []
     for user in accounts.all_users():
         phone = user["fields"].get("phone")
         name = names.get(phone_digits(phone)) if phone else None

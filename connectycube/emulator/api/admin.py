@@ -179,7 +179,8 @@ def dialogs_per_day(call: Call) -> Response:
 def _span(call: Call, moment: str) -> tuple[str, list[Any]]:
     """Return the condition of start_date and end_date, and its values."""
     given = dict(call.request.parameters())
-    where, values = ["1"], []
+    where = ["1"]
+    values: list[Any] = []
     for name, comparison in (("start_date", ">="), ("end_date", "<=")):
         if name in given:
             try:

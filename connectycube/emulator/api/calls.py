@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from connectycube._containers import AnyDict
+
 from ..domain.api_error import ApiError
 from ..domain.values import natural
 from .fields import one_of, text_of
@@ -25,7 +27,7 @@ def reject_call(call: Call) -> Response:
         raise ApiError.invalid("recipientId", "is required and must be a user id")
     session_id, platform = text_of(body, "sessionID"), one_of(body, "platform", _PLATFORMS)
     info = body.get("userInfo", {})
-    if not isinstance(info, dict):
+    if not isinstance(info, AnyDict):
         raise ApiError.invalid("userInfo", "must be an object")
     conversations = call.api.conversations
     conversations.check_users([recipient])

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..domain.api_error import ApiError
 from ..domain.deletions import delete_each
 from ..domain.record_filters import Condition, conditions_of
@@ -93,7 +95,7 @@ def update_records_by_criteria(call: Call) -> Response:
 def update_records(call: Call) -> Response:
     """Change several records, each by its id."""
     changes = list(object_of(call.request.json(), "record").values())
-    if not all(isinstance(change, dict) and change.get("id") for change in changes):
+    if not all(isinstance(change, AnyDict) and change.get("id") for change in changes):
         raise ApiError.invalid("record", "must hold objects with an id")
     ids = [str(change["id"]) for change in changes]
     found = _by_id(call, ids)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..domain.api_error import ApiError
 from ..domain.values import LARGEST_INTEGER, natural
 
@@ -17,7 +19,7 @@ _PER_PAGE = 10
 def object_of(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a field that must be an object."""
     value = body.get(name)
-    if not isinstance(value, dict):
+    if not isinstance(value, AnyDict):
         raise ApiError.invalid(name, "is required and must be an object")
     return value
 

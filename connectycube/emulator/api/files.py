@@ -122,7 +122,7 @@ def update_file(call: Call) -> Response:
     """Change a file's name or type; with new=1, prepare for new bytes."""
     blob_id = identifier(call.arguments["id"], "File")
     blob = object_of(call.request.json(), "blob")
-    values = {}
+    values: dict[str, Any] = {}
     if "name" in blob:
         values["name"] = text_of(blob, "name", most=_MOST_NAME)
     if "content_type" in blob:

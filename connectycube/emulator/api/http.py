@@ -8,6 +8,8 @@ import ssl
 from aiohttp import web
 from attrs import evolve
 
+from connectycube._containers import AnyDict
+
 from ..control.exchanges import Exchanges
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
@@ -148,6 +150,6 @@ class HttpServer(Listener):
 
 def _new_user(response: Response) -> int | None:
     """Return the user of a session that an answer begins."""
-    content = response.content if isinstance(response.content, dict) else {}
-    session = content.get("session")
-    return session.get("user_id") if isinstance(session, dict) else None
+    content = response.content
+    session = content.get("session") if isinstance(content, AnyDict) else None
+    return session.get("user_id") if isinstance(session, AnyDict) else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from connectycube._containers import AnyDict, AnyList
+
 from ..db.store import Row
 from ..domain import deletions
 from ..domain.api_error import ApiError
@@ -102,7 +104,9 @@ def list_messages(call: Call) -> Response:
 def _preview(call: Call, dialog_id: str, query: ListQuery) -> Response:
     # The documentation: the last 20 messages, also for users outside; skip, limit and sort are ignored.
     conversations = call.api.conversations
-    permissions = json.loads(conversations.dialog(dialog_id)["extra"]).get("permissions")
+    permissions: dict[str, Any] | None = json.loads(conversations.dialog(dialog_id)["extra"]).get(
+        "permissions"
+    )
     if not (permissions or {}).get("allow_preview"):
         raise ApiError(403, f"Dialog {dialog_id} does not allow a preview")
     rows = conversations.store.messages(
@@ -311,9 +315,9 @@ def _body(body: dict[str, Any]) -> str | None:
 
 def _attachments(value: Any) -> list[dict[str, Any]]:
     # A list, or an object of numbered entries as the documentation writes it.
-    entries = value or []
-    if isinstance(value, dict):
+    entries: Any = value or []
+    if isinstance(value, AnyDict):
         entries = list(value.values())
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    if not isinstance(entries, AnyList) or not all(isinstance(entry, AnyDict) for entry in entries):
         raise ApiError.invalid("attachments", "must hold objects")
     return entries

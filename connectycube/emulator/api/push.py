@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
+from connectycube._containers import AnyDict
+
 from ..db.store import Row
 from ..domain.accounts import Accounts
 from ..domain.api_error import ApiError
@@ -121,16 +123,16 @@ class _Recipients:
 
     @classmethod
     def parse(cls, event: Mapping[str, Any]) -> _Recipients:
-        user, external = event.get("user") or {}, event.get("external_user") or {}
-        if not isinstance(user, dict) or not isinstance(external, dict):
+        user: Any = event.get("user") or {}
+        external: Any = event.get("external_user") or {}
+        if not isinstance(user, AnyDict) or not isinstance(external, AnyDict):
             raise ApiError.invalid("user", "and external_user must be objects")
         try:
             ids = [integer(word) for word in words(user.get("ids") or None)]
         except ValueError:
             raise ApiError.invalid("user", "ids must be user ids") from None
-        given = user.get("tags")
-        if not isinstance(given, dict):
-            given = {}
+        tagged = user.get("tags")
+        given: dict[str, Any] = tagged if isinstance(tagged, AnyDict) else {}
         tags = {rule: set(words(given.get(rule) or None)) for rule in ("any", "all", "exclude")}
         external_ids = words(external.get("ids") or None)
         return cls(ids=ids, external_ids=external_ids, tags=tags)

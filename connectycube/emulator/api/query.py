@@ -127,7 +127,8 @@ class ListQuery:
         for name, value in parameters:
             if name not in known:
                 filters.setdefault(_filter(name, found, nested), []).append(value)
-        where, values = ["1"], []
+        where = ["1"]
+        values: list[Any] = []
         for (name, operator), given in filters.items():
             sql, read = found[name].condition(name, operator, given)
             where.append(f"({sql})")

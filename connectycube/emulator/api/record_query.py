@@ -13,6 +13,8 @@ from typing import Any
 
 from attrs import frozen
 
+from connectycube._containers import AnyDict
+
 from ..domain.api_error import ApiError
 from ..domain.record_filters import Condition, conditions_of
 from ..domain.values import flag, number_in, words
@@ -56,7 +58,7 @@ def criteria_of(criteria: Mapping[str, Any]) -> list[Filter]:
     """Read ``{field: value}`` and ``{field: {operator: value}}``."""
     filters: list[Filter] = []
     for field, wanted in criteria.items():
-        operators = wanted if isinstance(wanted, dict) else {"eq": wanted}
+        operators = wanted if isinstance(wanted, AnyDict) else {"eq": wanted}
         filters += [(field, operator, value) for operator, value in operators.items()]
     return filters
 

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from attrs import field, frozen
 
+from connectycube._containers import AnyDict, AnyList
+
 from ..domain.api_error import ApiError
 from ..domain.identity_endpoint import Answer
 
@@ -32,7 +34,7 @@ class Request:
     path: str
     query: str = ""
     scheme: str = "http"
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    headers: Mapping[str, str] = field(factory=AnyDict, repr=False)
     body: bytes = field(default=b"", repr=False)
     answer: Answer | None = None
 
@@ -66,7 +68,7 @@ class Request:
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise ApiError(400, f"The body is not JSON: {error}") from None
-        if not isinstance(value, dict):
+        if not isinstance(value, AnyDict):
             raise ApiError(400, f"The body must be a JSON object, not {type(value).__name__}")
         return value
 
@@ -92,10 +94,10 @@ def _pairs(text: str, what: str) -> list[tuple[str, str]]:
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Write a value of JSON as a query does: {"id": {"in": [1, 2]}} is id[in][]=1&id[in][]=2."""
-    if isinstance(value, dict):
+    if isinstance(value, AnyDict):
         for key, inner in value.items():
             yield from _flat(f"{name}[{key}]", inner)
-    elif isinstance(value, list):
+    elif isinstance(value, AnyList):
         for inner in value:
             yield from _flat(f"{name}[]", inner)
     else:
@@ -116,7 +118,7 @@ def _put(target: dict[str, Any], name: str, value: str) -> None:
         raise ApiError(400, f"The form nests {outer[:100]!r} deeper than {_DEEPEST}")
     for inner in rest.rstrip("]").split("]["):
         step = target.setdefault(outer, {})
-        if not isinstance(step, dict):
+        if not isinstance(step, AnyDict):
             raise ApiError(400, f"The form gives {outer} both as a value and as an object")
         target, outer = step, inner
     target[outer] = value
@@ -128,7 +130,7 @@ class Response:
 
     status: int = 200
     content: Any = None
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=AnyDict)
 
     @classmethod
     def refused(cls, refusal: ApiError) -> Response:

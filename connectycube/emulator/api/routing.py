@@ -164,7 +164,7 @@ def _find(request: Request) -> tuple[Route, dict[str, str]]:
     except UnicodeDecodeError:
         raise ApiError(400, "The path is not UTF-8") from None
     path = path.removesuffix(".json")
-    allowed = []
+    allowed: list[str] = []
     for candidate in ROUTES:
         arguments = candidate.match(path)
         if arguments is not None:

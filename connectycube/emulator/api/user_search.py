@@ -63,7 +63,8 @@ def search_v2(parameters: Sequence[tuple[str, str]]) -> UserSearch:
             f"At least one of {', '.join(_STAND_ALONE)} is required, with an operator of "
             f"{', '.join(_PRIMARY)}",
         )
-    where, values = [], []
+    where: list[str] = []
+    values: list[Any] = []
     for (field, operator), given in filters.items():
         sql, read = _condition(field, operator, given)
         where.append(f"({sql})")
@@ -144,7 +145,8 @@ def _order(plain: Mapping[str, str]) -> str:
 
 def search_v1(filters: Sequence[str]) -> tuple[str, list[Any]]:
     """Read ``filter[]=number id in 1,2`` conditions; return SQL and its values."""
-    where, values = ["1"], []
+    where = ["1"]
+    values: list[Any] = []
     for text in filters:
         sql, read = _condition_v1(text)
         where.append(sql)

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import field, frozen
 
 from connectycube._checks import check_int, check_one_of
+from connectycube._containers import AnyDict
 from connectycube.errors import ArgumentValueError
 
 from .faults import CHAT, REST, STORAGE
@@ -74,9 +75,9 @@ class Exchange:
     status: int | None = None
     seconds: float | None = None
     url: str | None = None
-    request_headers: Mapping[str, str] = field(factory=dict)
+    request_headers: Mapping[str, str] = field(factory=AnyDict)
     request: str = ""
-    answer_headers: Mapping[str, str] = field(factory=dict)
+    answer_headers: Mapping[str, str] = field(factory=AnyDict)
     answer: str = ""
 
     @property

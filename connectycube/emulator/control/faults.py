@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from attrs import field, frozen
 
 from connectycube._checks import check_bool, check_int, check_number, check_one_of, check_str
+from connectycube._containers import AnyDict
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..domain.values import yes_or_no
@@ -74,7 +75,7 @@ class FaultKind:
     sides: tuple[str, ...]
     meaning: str
     once: str
-    parameters: Mapping[str, Parameter] = field(factory=dict)
+    parameters: Mapping[str, Parameter] = field(factory=AnyDict)
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -566,7 +567,7 @@ def _checked(name: str, kind: FaultKind, given: Mapping[str, Any]) -> dict[str, 
     if unknown:
         known = [*kind.parameters, "user", "connection", "on", "times"]
         raise ArgumentTypeError(f"{name} has no parameter {unknown[0]}; it has {', '.join(known)}")
-    values = {}
+    values: dict[str, Any] = {}
     for key, parameter in kind.parameters.items():
         if key not in given and parameter.required:
             raise ArgumentTypeError(f"{name} needs {key}: {parameter.meaning}")

@@ -19,6 +19,7 @@ from typing import Any
 from attrs import field, frozen
 
 from connectycube._checks import check_str
+from connectycube._containers import AnyDict, AnyList, AnyMapping
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .seeder import Seeder
@@ -49,8 +50,8 @@ class LoadReport:
         (['carol'], 0)
     """
 
-    users: dict[str, int] = field(factory=dict)
-    dialogs: dict[str, str] = field(factory=dict)
+    users: dict[str, int] = field(factory=AnyDict)
+    dialogs: dict[str, str] = field(factory=AnyDict)
     messages: int = 0
 
 
@@ -146,7 +147,7 @@ class Loader:
         return found
 
     def _user_ids(self, name: str, references: Any) -> list[int]:
-        if not isinstance(references, list):
+        if not isinstance(references, AnyList):
             raise ArgumentTypeError(f"{name} must be a list of logins")
         return [
             self._user_id(f"{name}[{index}]", reference)
@@ -182,13 +183,13 @@ def _in_document(text: str, places: list[str]) -> str:
 
 def _items(parts: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
     items = parts.get(name, [])
-    if not isinstance(items, list):
+    if not isinstance(items, AnyList):
         raise ArgumentTypeError(f"{name} must be a list")
     return ((f"{name}[{index}]", item) for index, item in enumerate(items))
 
 
 def _mapping(value: Any, known: frozenset[str] | None = None) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, AnyMapping):
         raise ArgumentTypeError(f"must be an object, not {type(value).__name__}")
     for name in value:
         if known is not None and name not in known:

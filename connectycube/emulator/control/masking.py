@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
+from connectycube._containers import AnyDict, AnyList
+
 __all__ = ["MASK", "masked_body", "masked_headers", "masked_text"]
 
 MASK = "***"
@@ -75,12 +77,12 @@ def _masked_json(text: str) -> str:
 
 
 def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, AnyDict):
         return {
             name: MASK if _is_secret(name, inner) else _without_secrets(inner)
             for name, inner in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, AnyList):
         return [_without_secrets(inner) for inner in value]
     return masked_text(value) if isinstance(value, str) else value
 

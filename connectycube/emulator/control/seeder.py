@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from connectycube._checks import check_int, check_list, check_one_of, check_str
+from connectycube._containers import AnyMapping
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..db.store import Row
@@ -153,7 +154,7 @@ class Seeder:
         users = self._writers(dialog)
         # Most messages have the same readers, so each set of readers is checked once.
         checked: set[frozenset[int]] = set()
-        drafts = []
+        drafts: list[BackdatedMessage] = []
         for index, message in enumerate(messages):
             try:
                 draft = _backdated(message)
@@ -181,7 +182,7 @@ def _check_readers(readers: frozenset[int], users: set[int]) -> None:
 
 
 def _backdated(message: Any) -> BackdatedMessage:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, AnyMapping):
         raise ArgumentTypeError(f"must be a mapping with sender_id, not {type(message).__name__}")
     unknown = message.keys() - _MESSAGE_FIELDS
     if unknown:
@@ -193,7 +194,7 @@ def _backdated(message: Any) -> BackdatedMessage:
         check_str("message", get("message"), empty=True)
     if get("date_sent") is not None:
         check_int("date_sent", get("date_sent"), least=0, most=_LATEST)
-    if not isinstance(get("custom", {}), Mapping):
+    if not isinstance(get("custom", {}), AnyMapping):
         raise ArgumentTypeError("custom must be a mapping")
     return BackdatedMessage(
         sender_id=check_int("sender_id", get("sender_id")),

@@ -11,6 +11,8 @@ from typing import Any
 
 from attrs import define, field
 
+from connectycube._containers import AnyDict
+
 from ..db.database import Database, Row
 
 __all__ = ["AddressBook", "UploadResult", "phone_digits"]
@@ -32,7 +34,7 @@ class UploadResult:
     created: int = 0
     updated: int = 0
     deleted: int = 0
-    rejected: dict[str, list[str]] = field(factory=dict)
+    rejected: dict[str, list[str]] = field(factory=AnyDict)
 
 
 class AddressBook:
@@ -115,10 +117,10 @@ def _is_removal(contact: Mapping[str, Any]) -> bool:
 
 def _reasons_to_reject(contact: Any) -> list[str]:
     """Return the reasons to reject a contact, in the words of the service."""
-    if not isinstance(contact, dict) or not isinstance(contact.get("phone"), str):
+    if not isinstance(contact, AnyDict) or not isinstance(contact.get("phone"), str):
         return ["Invalid fields set"]
     name, phone = contact.get("name"), contact["phone"]
-    reasons = []
+    reasons: list[str] = []
     if not 10 <= len(phone) <= 15:
         reasons.append("Length of 'phone' field should be min: 10 and max: 15.")
     elif not _PHONE.fullmatch(phone):

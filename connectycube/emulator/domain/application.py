@@ -10,6 +10,8 @@ import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..settings import Settings
 from .api_error import ApiError
 from .times import Clock
@@ -92,7 +94,7 @@ def _signed_text(request: Mapping[str, Any]) -> str:
 
 
 def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
+    if isinstance(value, AnyDict):
         for key, inner in value.items():
             yield from _pairs(f"{name}[{key}]", inner)
     else:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from connectycube._containers import AnyDict
+
 from ..db.conversation_store import ConversationStore, pair_of
 from ..db.store import Row, Store
 from ..settings import Settings
@@ -39,7 +41,7 @@ class NewMessage:
     body: str | None = None
     date_sent: int | None = None
     attachments: Sequence[Mapping[str, Any]] = ()
-    custom: Mapping[str, Any] = field(factory=dict)
+    custom: Mapping[str, Any] = field(factory=AnyDict)
 
 
 @frozen(kw_only=True)
@@ -206,7 +208,8 @@ class Conversations:
         Raises sqlite3.IntegrityError when an id is stored already.
         """
         members = [] if dialog["type"] in VIEWED else self.members(dialog)
-        rows, receipts = [], []
+        rows: list[dict[str, Any]] = []
+        receipts: list[tuple[str, int, str, bool, bool]] = []
         for past in drafts:
             sender, draft = past.sender_id, past.draft
             # A date_sent in milliseconds stays as the client wrote it; the service's own dates are seconds.

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..db.store import Row
 from .api_error import ApiError
 from .conversations import BROADCAST, GROUP, LEAVABLE, PRIVATE, PUBLIC, Conversations
@@ -246,7 +248,7 @@ def _columns(
     if "permissions" in body:
         extra["permissions"] = _permissions(body["permissions"])
     if "data" in body:
-        data = {**(extra.get("data") or {}), **_object("data", body["data"])}
+        data: dict[str, Any] = {**(extra.get("data") or {}), **_object("data", body["data"])}
         extra["data"] = {name: value for name, value in data.items() if value is not None}
     return {**columns, "extra": json.dumps(extra)}
 
@@ -260,7 +262,7 @@ def _text(name: str, value: Any) -> str | None:
 
 
 def _object(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not isinstance(value, AnyDict):
         raise ApiError.invalid(name, "must be an object")
     return value
 

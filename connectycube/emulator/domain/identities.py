@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connectycube._checks import check_callable
+from connectycube._containers import AnyDict
 from connectycube.errors import ArgumentTypeError
 
 from .api_error import ApiError
@@ -58,7 +59,7 @@ def identity_keys(request: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
         raise ApiError.invalid("provider", f"must be {' or '.join(_KEYS)}")
     section, names = _KEYS[provider]
     keys = request.get(section)
-    if not isinstance(keys, dict):
+    if not isinstance(keys, AnyDict):
         raise ApiError.invalid(section, "is required and must be an object")
     for name in names:
         if not isinstance(keys.get(name), str) or not keys[name]:
@@ -109,11 +110,11 @@ def custom_identity(
     if isinstance(provider, HttpIdentityProvider):
         if answer is None:
             raise AnswerNeeded(provider.question(token, password))
-        fields: Mapping[str, Any] | None = provider.identity(answer)
+        fields: Mapping[str, Any] = provider.identity(answer)
     else:
         fields = _called(provider, token)
     uid = fields.get("uid") if isinstance(fields, Mapping) else None
-    if fields is None or type(uid) not in (str, int) or uid == "":
+    if type(uid) not in (str, int) or uid == "":
         raise ApiError(422, "Custom Identity Provider uid is required")
     return fields
 

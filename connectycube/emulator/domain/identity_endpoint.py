@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from attrs import Attribute, field, frozen
 
 from connectycube._checks import check_http_url, check_number, check_one_of, check_str
+from connectycube._containers import AnyDict, AnyMapping
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from .api_error import ApiError
@@ -63,11 +64,55 @@ class AnswerNeeded(Exception):
 
 def _check_texts(instance: object, attribute: Attribute[Any], value: object) -> None:
     name = attribute.name
-    if not isinstance(value, Mapping):
+    if not isinstance(value, AnyMapping):
         raise ArgumentTypeError(f"{name} must be a mapping of texts, not {type(value).__name__}")
     for key, text in value.items():
         check_str(f"a key of {name}", key)
         check_str(f"{name}[{key!r}]", text, empty=True)
+
+
+def _check_url(instance: object, attribute: Attribute[str], value: str) -> None:
+    # Its query may hold a key of the provider.
+    parts = check_http_url("identity_provider", value)
+    if parts.username or parts.password or parts.fragment:
+        raise ArgumentValueError(
+            "identity_provider must hold neither credentials nor a fragment: give headers"
+        )
+    # The text itself, as urlsplit() drops some characters.
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ArgumentValueError("identity_provider must have other characters percent-encoded")
+
+
+def _check_method(instance: object, attribute: Attribute[str], value: object) -> None:
+    check_one_of("method", value, ("GET", "POST"))
+
+
+def _check_headers(instance: object, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
+    for name, text in value.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER.fullmatch(text):
+            raise ArgumentValueError(f"headers: {name!r} or its value cannot be in a header")
+
+
+def _check_request(instance: object, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
+    for text in value.values():
+        for name in _VARIABLE.findall(text):
+            if name not in _VARIABLES:
+                known = " and ".join(f"#{{{each}}}" for each in _VARIABLES)
+                raise ArgumentValueError(f"request knows {known}, and not #{{{name}}}")
+
+
+def _check_response(instance: object, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
+    if "uid" not in value:
+        raise ArgumentValueError('response must say where uid is, such as {"uid": "#{user.id}"}')
+    for name in value:
+        if name not in _USER_FIELDS:
+            raise ArgumentValueError(
+                f"response: {name!r} is no field of a user; there are {', '.join(_USER_FIELDS)}"
+            )
+
+
+def _check_timeout(instance: object, attribute: Attribute[float], value: object) -> None:
+    check_number("timeout", value, least=0.001)
 
 
 @frozen(kw_only=True)
@@ -99,61 +144,18 @@ class HttpIdentityProvider:
         >>> emulator = Emulator(identity_provider=provider)
     """
 
-    url: str = field(repr=False)
-    method: str = field(default="GET")
-    headers: Mapping[str, str] = field(factory=dict, validator=_check_texts, repr=False)
-    request: Mapping[str, str] = field(
-        factory=lambda: {"token": "#{login}"}, validator=_check_texts
+    url: str = field(validator=_check_url, repr=False)
+    method: str = field(default="GET", validator=_check_method)
+    headers: Mapping[str, str] = field(
+        factory=AnyDict, validator=[_check_texts, _check_headers], repr=False
     )
-    response: Mapping[str, str] = field(factory=lambda: {"uid": "#{uid}"}, validator=_check_texts)
-    timeout: float = field(default=10.0)
-
-    @url.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_url(self, attribute: Attribute[str], value: object) -> None:
-        parts = check_http_url(
-            "identity_provider", value
-        )  # its query may hold a key of the provider
-        text = self.url  # urlsplit() drops some characters
-        if parts.username or parts.password or parts.fragment:
-            raise ArgumentValueError(
-                "identity_provider must hold neither credentials nor a fragment: give headers"
-            )
-        if not text.isascii() or not text.isprintable() or " " in text:
-            raise ArgumentValueError("identity_provider must have other characters percent-encoded")
-
-    @method.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_method(self, attribute: Attribute[str], value: object) -> None:
-        check_one_of("method", value, ("GET", "POST"))
-
-    @headers.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_headers(self, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
-        for name, text in value.items():
-            if not _HEADER_NAME.fullmatch(name) or not _HEADER.fullmatch(text):
-                raise ArgumentValueError(f"headers: {name!r} or its value cannot be in a header")
-
-    @request.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_request(self, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
-        for text in value.values():
-            for name in _VARIABLE.findall(text):
-                if name not in _VARIABLES:
-                    known = " and ".join(f"#{{{each}}}" for each in _VARIABLES)
-                    raise ArgumentValueError(f"request knows {known}, and not #{{{name}}}")
-
-    @response.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_response(self, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
-        if "uid" not in value:
-            raise ArgumentValueError(
-                'response must say where uid is, such as {"uid": "#{user.id}"}'
-            )
-        for name in value:
-            if name not in _USER_FIELDS:
-                raise ArgumentValueError(
-                    f"response: {name!r} is no field of a user; there are {', '.join(_USER_FIELDS)}"
-                )
-
-    @timeout.validator  # pyright: ignore[reportAttributeAccessIssue]
-    def _check_timeout(self, attribute: Attribute[float], value: object) -> None:
-        check_number("timeout", value, least=0.001)
+    request: Mapping[str, str] = field(
+        factory=lambda: {"token": "#{login}"}, validator=[_check_texts, _check_request]
+    )
+    response: Mapping[str, str] = field(
+        factory=lambda: {"uid": "#{uid}"}, validator=[_check_texts, _check_response]
+    )
+    timeout: float = field(default=10.0, validator=_check_timeout)
 
     def question(self, login: str, password: str | None) -> Question:
         """Return the request that asks for the user with this login."""
@@ -197,7 +199,7 @@ class HttpIdentityProvider:
             json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             raise provider_error(_NOT_JSON) from None
-        if not isinstance(data, dict):
+        if not isinstance(data, AnyDict):
             raise provider_error(_NOT_JSON)
         found = {name: _filled(text, data) for name, text in self.response.items()}
         return {name: value for name, value in found.items() if value is not None}
@@ -222,7 +224,7 @@ def _filled(text: str, data: Mapping[str, Any]) -> Any:
 
 def _at(path: str, data: Any) -> Any:
     for name in path.split("."):
-        if not isinstance(data, dict):
+        if not isinstance(data, AnyDict):
             return None
         data = data.get(name)
     return data

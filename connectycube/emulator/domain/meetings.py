@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectycube._containers import AnyDict, AnyList
+
 from ..db.database import Database, Row
 from .api_error import ApiError
 from .conversations import MEETING, Conversations
@@ -203,10 +205,10 @@ def _moment(body: Mapping[str, Any], name: str) -> int:
 
 
 def _attendees(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
+    if not isinstance(value, AnyList):
         raise ApiError.invalid("attendees", "is required and must be a list")
     for each in value:
-        is_known = isinstance(each, dict) and bool(each) and each.keys() <= {"id", "email"}
+        is_known = isinstance(each, AnyDict) and bool(each) and each.keys() <= {"id", "email"}
         if not is_known or not isinstance(each.get("email", ""), str):
             raise ApiError.invalid("attendees", "must hold objects with id or email")
         if "id" in each and type(each["id"]) is not int:
@@ -217,7 +219,7 @@ def _attendees(value: Any) -> list[dict[str, Any]]:
 def _notify_before(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    metric = value.get("metric") if isinstance(value, dict) else None
+    metric = value.get("metric") if isinstance(value, AnyDict) else None
     if metric not in _METRICS:
         raise ApiError.invalid("notify_before", f"needs a metric: {', '.join(_METRICS)}")
     least, most = _METRICS[metric]
@@ -229,6 +231,6 @@ def _notify_before(value: Any) -> dict[str, Any] | None:
 def _timezone(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    if not isinstance(value, dict) or type(value.get("offset")) is not int:
+    if not isinstance(value, AnyDict) or type(value.get("offset")) is not int:
         raise ApiError.invalid("timezone", "needs an offset in minutes, and a name")
     return {"offset": value["offset"], "name": value.get("name")}

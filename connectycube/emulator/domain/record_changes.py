@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
+from connectycube._containers import AnyDict, AnyList
+
 from .api_error import ApiError
 from .record_filters import conditions_of
 from .values import as_list
@@ -24,10 +26,10 @@ def changed_fields(
     for name, value in body.items():
         if name in reserved or name == "search_criteria":
             continue
-        if name == "inc" and isinstance(value, dict):
+        if name == "inc" and isinstance(value, AnyDict):
             for field, operand in value.items():
                 changed[field] = _number(field, changed.get(field) or 0) + _number(field, operand)
-        elif name in _LIST_CHANGES and isinstance(value, dict):
+        elif name in _LIST_CHANGES and isinstance(value, AnyDict):
             for field, operand in value.items():
                 changed[field] = _LIST_CHANGES[name](as_list(changed.get(field)), operand)
         else:  # also a field that has the name of an operator
@@ -37,7 +39,7 @@ def changed_fields(
 
 def _replaced(before: Any, value: Any) -> Any:
     # {"0": x} replaces the first element of a list.
-    if not isinstance(before, list) or not isinstance(value, dict):
+    if not isinstance(before, AnyList) or not isinstance(value, AnyDict):
         return value
     by_index = {int(index): each for index, each in value.items() if index.isdecimal()}
     if len(by_index) != len(value) or any(index >= len(before) for index in by_index):
@@ -46,7 +48,7 @@ def _replaced(before: Any, value: Any) -> Any:
 
 
 def _pull(items: list[Any], operand: Any) -> list[Any]:
-    if isinstance(operand, dict):  # a filter
+    if isinstance(operand, AnyDict):  # a filter
         pulled = conditions_of([("element", name, value) for name, value in operand.items()])
         return [each for each in items if not pulled({"element": each})]
     return [each for each in items if each != operand]

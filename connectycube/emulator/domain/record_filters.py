@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from connectycube._containers import AnyList
+
 from .api_error import ApiError
 from .values import as_list
 
@@ -50,7 +52,7 @@ def _near(field: str, value: Any) -> Condition:
 
 def _location(value: Any) -> tuple[float, float] | None:
     parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or len(parts) != 2:
+    if not isinstance(parts, AnyList) or len(parts) != 2:
         return None
     longitude, latitude = map(_number, parts)
     if longitude is None or latitude is None or abs(longitude) > 180 or abs(latitude) > 90:
@@ -78,7 +80,7 @@ def _meters(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 def _same(one: Any, other: Any) -> bool:
     # As text, because a query holds only text, and the type of a field is not known.
-    if isinstance(one, list):
+    if isinstance(one, AnyList):
         return any(_same(each, other) for each in one)
     if isinstance(one, bool) or isinstance(other, bool):
         return str(one).lower() == str(other).lower()

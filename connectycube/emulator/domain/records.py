@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..db.database import Database, Row
 from .api_error import ApiError
 from .identifiers import ObjectIds
@@ -143,10 +145,10 @@ def _permissions(given: Any, before: Mapping[str, Any] | None = None) -> dict[st
     result = dict(before or default)
     if given is None:
         return result
-    if not isinstance(given, dict) or not given.keys() <= _DEFAULT_ACCESS.keys():
+    if not isinstance(given, AnyDict) or not given.keys() <= _DEFAULT_ACCESS.keys():
         raise ApiError.invalid("permissions", f"must be for {', '.join(_DEFAULT_ACCESS)}")
     for action, permission in given.items():
-        access = permission.get("access") if isinstance(permission, dict) else None
+        access = permission.get("access") if isinstance(permission, AnyDict) else None
         if access not in _ACCESS:
             raise ApiError.invalid("permissions", f"access must be {' or '.join(_ACCESS)}")
         result[action] = {"access": access}

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..db.store import Row, Store
 from ..settings import Settings
 from .accounts import Accounts
@@ -35,7 +37,7 @@ class RestSessions:
         """
         self.application.check_request(request)
         credentials = request.get("user")
-        if credentials is not None and not isinstance(credentials, dict):
+        if credentials is not None and not isinstance(credentials, AnyDict):
             raise ApiError.invalid("user", "must be an object")
         self.end_expired()
         if request.get("provider") is not None:

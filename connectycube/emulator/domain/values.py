@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+from connectycube._containers import AnyList
+
 __all__ = [
     "LARGEST_INTEGER",
     "as_list",
@@ -30,7 +32,7 @@ def words(value: Any) -> list[str]:
     """Read a list, or one string with commas, as strings without blanks around them; None as no words."""
     if value is None:
         return []
-    parts = value if isinstance(value, list) else str(value).split(",")
+    parts = value if isinstance(value, AnyList) else str(value).split(",")
     return [text for text in (str(part).strip() for part in parts) if text]
 
 
@@ -38,7 +40,7 @@ def as_list(value: Any) -> list[Any]:
     """Return a list as it is, None as an empty list, and any other value as a list of one."""
     if value is None:
         return []
-    return list(value) if isinstance(value, list) else [value]
+    return list(value) if isinstance(value, AnyList) else [value]
 
 
 def flag(value: Any) -> bool:

@@ -383,10 +383,11 @@ class _Connection(web.RequestHandler):
 
     async def _discard_rest(self) -> None:
         """Read until the client has closed the connection or has sent nothing for a moment."""
-        if self.transport is None:
+        transport = self.transport
+        if transport is None:
             return
-        if self.transport.can_write_eof():  # not with TLS
-            self.transport.write_eof()
+        if transport.can_write_eof():  # not with TLS
+            transport.write_eof()
         self._discarded = self._discarded or asyncio.Event()
         self.resume_reading()
         loop = asyncio.get_running_loop()

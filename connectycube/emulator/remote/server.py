@@ -151,7 +151,9 @@ class ControlServer(Listener):
         """Return the verb that a request asks for, and the id in its path."""
         path = unquote(request.rel_url.raw_path)
         start, _, name = path.partition(f"{CONTROL_PATH}/")
-        methods = {} if start or not name else self._api.methods(name)
+        methods: Mapping[str, tuple[Verb, str]] = (
+            {} if start or not name else self._api.methods(name)
+        )
         if name not in _WITHOUT_TOKEN:
             self._check_token(request)
         if not methods:

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from connectycube._checks import check_bool, check_int, check_list, check_str
+from connectycube._containers import AnyDict
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..control.exchanges import Exchange
@@ -79,7 +80,7 @@ def _check(name: str, value: Any, annotation: str) -> None:
 
 
 def _object(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict):
+    if not isinstance(body, AnyDict):
         raise ArgumentTypeError(f"the body must be a JSON object, not {type(body).__name__}")
     return body
 
@@ -266,12 +267,17 @@ STREAM = Verb(
 
 
 VERBS = (
-    Verb("GET", "health", "Answers once the emulator runs; needs no token.", lambda *_: "ok"),
+    Verb(
+        "GET",
+        "health",
+        "Answers once the emulator runs; needs no token.",
+        lambda emulator, body, last: "ok",
+    ),
     Verb(
         "GET",
         "environment",
         "The variables that `from_env()` reads.",
-        lambda emulator, *_: emulator.environment(),
+        lambda emulator, body, last: emulator.environment(),
     ),
     _method("reset", "Deletes all state; faults end, clock and switches are as at the start."),
     Verb("GET", "clock", "The time in unix seconds, and by how much it was moved.", clock_json),
@@ -286,7 +292,7 @@ VERBS = (
         "GET",
         "save",
         "Users, dialogs and messages as a document for `load`.",
-        lambda emulator, *_: emulator.save(),
+        lambda emulator, body, last: emulator.save(),
     ),
     Verb("POST", "load", "Adds the users, dialogs and messages of a document.", _load),
     _method("add_user", "Adds a user; the result is the id."),
@@ -294,12 +300,12 @@ VERBS = (
     _method("add_broadcast_dialog", "Adds a broadcast dialog; the result is the id."),
     _method("add_messages", "Adds messages to the history; the result is their ids."),
     _method("send_message", "Sends a message in the name of a user; the result is the message."),
-    Verb("GET", "users", "The users.", lambda emulator, *_: emulator.users()),
+    Verb("GET", "users", "The users.", lambda emulator, body, last: emulator.users()),
     Verb(
         "GET",
         "dialogs",
         "The dialogs, as their owners see them.",
-        lambda emulator, *_: emulator.dialogs(),
+        lambda emulator, body, last: emulator.dialogs(),
     ),
     _method("messages", "The history of a dialog, or its newest messages (`limit`)."),
     _method("private_dialog", "The id of the private dialog of two users, or null."),
@@ -317,7 +323,7 @@ VERBS = (
         "GET",
         "reset_emails",
         "The addresses of emails that reset a password.",
-        lambda emulator, *_: emulator.reset_emails,
+        lambda emulator, body, last: emulator.reset_emails,
     ),
     STREAM,
     Verb(
@@ -345,7 +351,7 @@ VERBS = (
         "GET",
         "exports",
         "The `export` lines of the command.",
-        lambda emulator, *_: export_lines(emulator),
+        lambda emulator, body, last: export_lines(emulator),
     ),
 )
 """Every verb."""

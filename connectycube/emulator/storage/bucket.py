@@ -21,6 +21,8 @@ from urllib.parse import quote, urlencode
 
 from attrs import frozen
 
+from connectycube._containers import AnyDict
+
 from ..db.database import Database, Row
 from ..domain.times import Clock, http_date, iso_time
 from .object_files import ObjectFiles
@@ -161,9 +163,9 @@ class Bucket:
 
     def _check_conditions(self, conditions: list[Any], fields: Mapping[str, str]) -> int:
         most = MOST_BYTES
-        expected = {}
+        expected: dict[str, Any] = {}
         for condition in conditions:
-            if isinstance(condition, dict):
+            if isinstance(condition, AnyDict):
                 expected.update(condition)
             else:
                 most = int(condition[2])
@@ -260,7 +262,7 @@ def _read_policy(text: str) -> dict[str, Any]:
         policy = json.loads(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         raise S3Error(400, "InvalidPolicyDocument", "The policy is no JSON") from None
-    assert isinstance(policy, dict)  # the policy has the signature of this bucket
+    assert isinstance(policy, AnyDict)  # the policy has the signature of this bucket
     return policy
 
 

@@ -1,6 +1,8 @@
 """The chat of the emulator: ``ChatServer`` has the rules of XMPP, the other two servers have the sockets."""
 
-from . import privacy, roster  # noqa: F401  (the modules fill the table of requests)  # pyright: ignore[reportUnusedImport]
+# These modules fill the table of requests.
+# pyright: reportUnusedImport=false
+from . import privacy, roster  # noqa: F401
 from .server import ChatServer
 from .tcp import TcpServer
 from .websocket import WebSocketServer

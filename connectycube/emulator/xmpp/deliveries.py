@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
+from connectycube._containers import AnySet
+
 from .element import Element
 from .session import Session
 
@@ -27,7 +29,7 @@ class Delivery:
     message: Element
     arrived_at: float
     history_id: str | None
-    holders: set[Session] = field(factory=set)
+    holders: set[Session] = field(factory=AnySet)
 
 
 class Deliveries:

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from connectycube._containers import AnyDict
+
 from ..db.store import Row
 from ..domain.conversations import PRIVATE
 from . import namespaces as ns
@@ -165,7 +167,7 @@ def _param(name: str, value: Any) -> Element | None:
     # JSON allows names that no element can have; such parameters stay in history.
     if not is_name(name) or value is None:
         return None
-    if isinstance(value, dict):
+    if isinstance(value, AnyDict):
         inner = [_param(key, entry) for key, entry in value.items()]
         return Element(name, ns.CLIENT, None, *(entry for entry in inner if entry is not None))
     return Element(name, ns.CLIENT, None, _text(value))

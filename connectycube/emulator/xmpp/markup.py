@@ -28,8 +28,8 @@ class MarkupBuffer:
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._markup = 0  # the end of the text in front of the incomplete markup
-        self._position = 0  # the first byte that was not searched yet
+        self._markup: int = 0  # the end of the text in front of the incomplete markup
+        self._position: int = 0  # the first byte that was not searched yet
         self._wanted = _OPENING  # the pattern to look for from there on
 
     def __len__(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
+from connectycube._containers import AnyDict
+
 from ..db.database import Database
 from . import namespaces as ns
 from .element import Element
@@ -42,7 +44,7 @@ class Occupant:
 
     user_id: int
     privileges: Privileges
-    presences: dict[Session, Element] = field(factory=dict)
+    presences: dict[Session, Element] = field(factory=AnyDict)
 
     @property
     def presence(self) -> Element:

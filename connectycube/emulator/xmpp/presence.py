@@ -94,7 +94,7 @@ def _probe(hub: Hub, session: Session, jid: Jid) -> None:
 
 def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
     own = available(hub, session.user_id)  # before this session is one of them
-    initial, received = session.presence is None, session.receives_messages
+    initial, received = not session.is_available, session.receives_messages
     session.presence = stanza.replace(to=session.bare_jid)
     session.priority = _priority(stanza)
     _broadcast(hub, session, session.presence)
@@ -104,7 +104,7 @@ def _become_available(hub: Hub, session: Session, stanza: Element) -> None:
     if session.receives_messages and not received:
         offline.deliver_kept(hub, session)
     # These presences and messages may have overflowed the session. Then it has ended, without a presence.
-    if initial and not own and session.presence is not None:
+    if initial and not own and session.is_available:
         send_activity(hub, session.user_id, 0)
 
 

@@ -85,6 +85,11 @@ class Session:
         return f"<Session {self.jid}>"
 
     @property
+    def is_available(self) -> bool:
+        """Whether the client has sent its presence, and has not ended it."""
+        return self.presence is not None
+
+    @property
     def receives_messages(self) -> bool:
         """Whether messages to the bare JID reach this resource. (RFC 6121, 8.5.2.1.1.)"""
         return self.presence is not None and self.priority >= 0

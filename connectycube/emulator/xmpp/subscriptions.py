@@ -108,7 +108,7 @@ def deliver_requests(hub: Hub, session: Session) -> None:
 def end_all(hub: Hub, user_id: int, contact: Contact) -> None:
     """End the subscriptions between a user and a contact, in both directions. (RFC 6121, 2.5.2.)"""
     state = contact.state
-    kinds = []
+    kinds: list[str] = []
     if state.to or state.asks:
         kinds.append("unsubscribe")
     if state.from_ or state.asked:

@@ -23,7 +23,7 @@ from tests.support.wire_client import HEADER, Client
 
 SOURCES = sorted(Path(connectycube.emulator.__file__).parent.rglob("*.py"))
 FORBIDDEN = {"xmpp", "slixmpp", "requests", "blinker"}
-ALLOWED_OWN = {"errors", "config", "_checks", "_secrets", "emulator"}
+ALLOWED_OWN = {"errors", "config", "_checks", "_containers", "_secrets", "emulator"}
 
 
 def imported(path):

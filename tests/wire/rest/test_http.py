@@ -293,7 +293,7 @@ def test_a_reset_while_it_connects_is_a_network_error(pool, server, monkeypatch,
     def fail(*_):
         raise kind(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
-    monkeypatch.setattr(_deadline_adapter._DeadlineConnection, "_open", fail)
+    monkeypatch.setattr(_deadline_adapter._Connection, "_open", fail)
     with pytest.raises(ApiNetworkError, match="reset"):
         get(pool, server.url)
 

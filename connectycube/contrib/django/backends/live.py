@@ -128,7 +128,9 @@ class Backend(BaseBackend):
         if account.chat_id is None:
             given: dict[str, Any] = {"external_id": account.uid, **fields(), "login": login}
             try:
-                application.users.create(**{**given, "password": _password_of(account.uid)})  # pyright: ignore[reportArgumentType]
+                application.users.create(
+                    **dict[str, Any](given, password=_password_of(account.uid))
+                )
             except ValidationError:
                 pass  # signed up before; if not, the login says so
         return application.for_user(login=login, password=_password_of(account.uid))

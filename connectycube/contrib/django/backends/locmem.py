@@ -8,6 +8,7 @@ from attrs import field, frozen
 from django.core import mail
 
 from connectycube import Message
+from connectycube._containers import AnyDict
 
 from ...common.offline import Outbox as BaseOutbox
 from .base import Outgoing
@@ -31,7 +32,7 @@ class OutboxMessage:
     """The recipient that ``send()`` was given; for an answer the dialog of the message that was answered."""
     body: str | None
     """The text of the message."""
-    custom: dict[str, Any] = field(factory=dict)
+    custom: dict[str, Any] = field(factory=AnyDict)
     """The custom parameters of the message."""
     bot: str = "default"
     """The name of the bot that sent it."""

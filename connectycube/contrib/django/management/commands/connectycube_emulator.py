@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from connectycube._containers import AnyDict
 from connectycube.errors import ConnectyCubeError
 
 from ...conf import read
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError("COMMAND is missing: connectycube_emulator -- ./manage.py runserver")
         given = getattr(django_settings, "CONNECTYCUBE", {})
         hidden = [
-            key for key in _ADDRESSES if isinstance(given, dict) and given.get(key) is not None
+            key for key in _ADDRESSES if isinstance(given, AnyDict) and given.get(key) is not None
         ]
         if hidden:
             raise CommandError(
