@@ -7,6 +7,7 @@ Each part stands between two comments in its page. ``python docs/generate.py`` r
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 import json
 import re
@@ -496,10 +497,18 @@ def operators() -> str:
 
 
 def error_tree() -> str:
-    """Draw the exceptions as a tree."""
+    """Write the exceptions as a list in lists, each with its cause; the site makes the names links."""
     tree = (errors.__doc__ or "").partition("::\n")[2]
-    lines = [line.removeprefix("    ") for line in tree.strip("\n").splitlines()]
-    return "\n".join(["```text", *lines, "```"])
+    return "\n".join(map(_error, inspect.cleandoc(tree).splitlines()))
+
+
+def _error(line: str) -> str:
+    """Turn a line of the tree, ``│   ├── ApiError  also OSError: its cause``, into one of a list."""
+    branch, name, also, cause = re.fullmatch(  # type: ignore[union-attr]
+        r"(\W*)(\w+) *(?:also (\w+): )?(.*)", line
+    ).groups()
+    parts = (f"`{name}`", f" (also `{also}`)" if also else "", f" – {cause}" if cause else "")
+    return f"{'  ' * (len(branch) // 4)}- {''.join(parts)}"
 
 
 def endpoints() -> str:
