@@ -110,16 +110,37 @@ def linked(lines: Sequence[str], known: Mapping[str, str]) -> list[str]:
 def parameters(
     doc: Docstring, types: Mapping[str, str], defaults: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield a list of parameters: each with its type and its default, as reStructuredText, and its text."""
-    names = list(dict.fromkeys((*types, *doc.fields)))
-    if names:
-        yield ":Parameters:"
+    """Yield a table of parameters: name, type, default and meaning; no column of defaults if none has one.
+
+    A name among the types may have stars in front. Types are reStructuredText.
+    """
+    shown = {name.lstrip("*"): name for name in types}
+    names = dict.fromkeys((*shown, *doc.fields))
+    if not names:
+        return
+    yield ":Parameters:"
+    yield from (
+        "   .. list-table::",
+        "      :class: parameters",
+        "      :header-rows: 1",
+        "",
+    )
+    yield from _row(["name"], ["type"], *([["default"]] if defaults else []), ["meaning"])
     for name in names:
-        first, *more = doc.fields.get(name, [""])
-        notes = [types.get(name, ""), f"default ``{defaults[name]}``" if name in defaults else ""]
-        known = ", ".join(filter(None, notes))
-        yield f"   * **{name}**{f' ({known})' if known else ''}{f' – {first}' if first else ''}"
-        yield from indent(more, 5)
+        default = f"``{defaults[name]}``" if name in defaults else ""
+        yield from _row(
+            [f"``{shown.get(name, name)}``"],
+            [types.get(shown.get(name, name), "")],
+            *([[default]] if defaults else []),
+            doc.fields.get(name, [""]),
+        )
+    yield ""
+
+
+def _row(*cells: Sequence[str]) -> Iterator[str]:
+    for number, (first, *more) in enumerate(cells):
+        yield f"      {' ' if number else '*'} - {first}".rstrip()
+        yield from indent(more, 10)
 
 
 def outcomes(doc: Docstring, error_of: Callable[[str], str]) -> Iterator[str]:

@@ -393,9 +393,15 @@ def _signature(value: Callable[..., Any]) -> str:
     return text if kind in ("", "None") else f"{text} -> {_qualified(kind)}"
 
 
+_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
 def _parameters(doc: Docstring, value: Callable[..., Any]) -> list[str]:
     found = [each for each in _parameters_of(value) if not each.name.startswith("_")]
-    types = {each.name: types_of(each.annotation, known(), ALIASES) for each in found}
+    types = {
+        _STARS.get(each.kind, "") + each.name: types_of(each.annotation, known(), ALIASES)
+        for each in found
+    }
     defaults = {
         each.name: _default(each.default)
         for each in found
