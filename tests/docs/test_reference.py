@@ -119,15 +119,47 @@ def test_a_signature_shows_names_and_defaults(entries):
     assert ".. py:method:: room(dialog_id, type=DialogType.GROUP) -> connectycube.DialogRef" in text
 
 
-def test_a_parameter_has_its_type_default_and_text(entries):
-    text = text_of(entries, "connectycube", "Chat")
-    line = next(line for line in text.splitlines() if line.strip().startswith("* **timeout**"))
-    assert "(float \\| None, default ``None``) – Seconds" in line
+def rows_of(text: str) -> set[tuple[str, ...]]:
+    """The rows of the tables of parameters, each with the first line of its cells."""
+    rows = re.findall(r"^ +\* - (.*)\n((?: +- .*\n|(?! +\* -) {10,}.*\n)*)", text, re.MULTILINE)
+    return {
+        (name, *(line.strip()[2:] for line in cells.splitlines() if re.match(" +- ", line)))
+        for name, cells in rows
+    }
+
+
+def test_a_parameter_is_a_row_with_type_default_and_text(entries):
+    rows = rows_of(text_of(entries, "connectycube", "Chat"))
+    assert ("name", "type", "default", "meaning") in rows
+    found = [row for row in rows if row[:3] == ("``timeout``", "float \\| None", "``None``")]
+    assert any(row[3].startswith("Seconds until the connection is READY") for row in found)
+
+
+def test_a_table_without_defaults_has_no_column_for_them(docstrings):
+    doc = docstrings.read("Do it.\n\nArgs:\n    one: The first,\n        in two lines.\n")
+    assert list(docstrings.parameters(doc, {"one": "int", "**more": ""}, {})) == [
+        ":Parameters:",
+        "   .. list-table::",
+        "      :class: parameters",
+        "      :header-rows: 1",
+        "",
+        "      * - name",
+        "        - type",
+        "        - meaning",
+        "      * - ``one``",
+        "        - int",
+        "        - The first,",
+        "          in two lines.",
+        "      * - ``**more``",
+        "        -",
+        "        -",
+        "",
+    ]
 
 
 def test_a_type_of_the_reference_is_a_link(entries):
     text = text_of(entries, "connectycube", "Chat")
-    assert "* **user_id** (int \\| \\ :py:class:`~connectycube.User`\\  \\| None" in text
+    assert "- int \\| \\ :py:class:`~connectycube.User`\\  \\| None\n" in text
 
 
 def test_each_error_of_raises_is_a_link(entries):
@@ -274,6 +306,36 @@ def test_code_that_names_an_entry_leads_to_it(site):
         assert re.search(
             rf'href="{re.escape(anchor)}"[^>]*><code[^>]*>(<span[^>]*>)?{re.escape(code)}', page
         )
+
+
+@pytest.mark.time_limit(330)
+@pytest.mark.parametrize(
+    ("page", "code", "anchor"),
+    [
+        ("chat", "logout()", "chat.html#connectycube.Chat.logout"),
+        ("rest", "update_admins(", "rest.html#connectycube.rest.Dialogs.update_admins"),
+        ("rest", "mark_all_read(", "rest.html#connectycube.rest.Messages.mark_all_read"),
+        ("emulator", "add_user(", "emulator.html#connectycube.emulator.Emulator.add_user"),
+    ],
+)
+def test_a_call_without_an_object_leads_to_the_method(site, page, code, anchor):
+    text = (site / f"{page}.html").read_text()
+    link = rf'href="reference/{re.escape(anchor)}"[^>]*><code[^>]*><span[^>]*>{re.escape(code)}'
+    assert re.search(link, text)
+
+
+@pytest.mark.time_limit(330)
+def test_each_error_of_the_tree_leads_to_its_entry(site):
+    page = (site / "reference" / "errors.html").read_text()
+    tree = page.partition('<section id="errors">')[2].partition("<section")[0]
+    links = set(re.findall(r'<a class="[^"]*" href="#(connectycube\.\w+)"', tree))
+    assert links == {f"connectycube.{name}" for name in public_names("connectycube.errors")}
+
+
+@pytest.mark.time_limit(330)
+def test_a_table_of_parameters_has_its_class(site):
+    page = (site / "reference" / "chat.html").read_text()
+    assert page.count('<table class="parameters docutils') > 30
 
 
 @pytest.mark.parametrize("name", sorted(FOR_THE_PACKAGE_ALONE))
