@@ -16,6 +16,7 @@ from attrs import define, field
 _HEAD = re.compile(r"(Args|Attributes|Fields|Returns|Yields|Raises|Examples?)::?")
 _ITEM = re.compile(r"\*{0,2}([\w.]+(?:, \*{0,2}[\w.]+)*)(?: \([^)]*\))?:\s*(.*)")
 _ROLE = re.compile(r":(class|meth|func|exc|attr):`(~?)([\w.]+)`")
+_NAME = re.compile(r"((?<![\w.'\"])[A-Za-z_][\w.]*(?!['\"\w]))")
 _OF_FIELDS = ("Args", "Attributes", "Fields")
 
 
@@ -183,12 +184,12 @@ def types_of(annotation: object, known: Mapping[str, str], aliases: Mapping[str,
     text = aliases.get(text, text)
     if "`" in text:  # an alias in words
         return text
-    parts = re.split(r"((?<![\w.'\"])[A-Za-z_][\w.]*(?!['\"\w]))", text)
+    text = _NAME.sub(lambda found: aliases.get(found[0], found[0]), text)
     written = "".join(
-        f"\0:py:class:`~{known[name.rpartition('.')[2]]}`\0"
-        if (name := aliases.get(part, part)).rpartition(".")[2] in known
-        else re.sub(r"([*_`|\\])", r"\\\1", name)
-        for part in parts
+        f"\0:py:class:`~{known[part.rpartition('.')[2]]}`\0"
+        if part.rpartition(".")[2] in known
+        else re.sub(r"([*_`|\\])", r"\\\1", part)
+        for part in _NAME.split(text)
     )
     # A role needs a space or a bracket around it; an escaped space is none to the reader.
     return written.strip("\0").replace("\0", "\\ ")

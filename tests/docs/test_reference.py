@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import html
 import importlib
 import inspect
 import re
 import sys
+import typing
 from collections.abc import Iterator
 
 import attrs
@@ -330,6 +332,24 @@ def test_each_error_of_the_tree_leads_to_its_entry(site):
     tree = page.partition('<section id="errors">')[2].partition("<section")[0]
     links = set(re.findall(r'<a class="[^"]*" href="#(connectycube\.\w+)"', tree))
     assert links == {f"connectycube.{name}" for name in public_names("connectycube.errors")}
+
+
+OF_PYTHON = {*dir(typing), *dir(builtins), "Future", "PathLike", "Self", "AbstractContextManager"}
+OF_FRAMEWORKS = {"Flask", "Task"}
+VARIABLES_OF_TYPES = {"Event", "Function", "Handler", "Item", "Result", "Sent"}
+EXPLAINED_BESIDE = {"Clock", "Secret", "Settings"}
+"""Classes without an entry; the meaning of the parameter says what they are."""
+
+
+@pytest.mark.time_limit(330)
+def test_a_type_of_a_parameter_names_what_a_reader_can_find(site):
+    unknown = set()
+    for page in (site / "reference").glob("*.html"):
+        row = r"<tr[^>]*><td[^>]*>(?:(?!</td>).)*</td>\s*<td data-head=\"type\">(.*?)</td>"
+        for cell in re.findall(row, page.read_text(), re.DOTALL):
+            text = re.sub(r"<a .*?</a>|<[^>]+>", "", cell, flags=re.DOTALL)
+            unknown |= set(re.findall(r"(?<![\w.'])[A-Z]\w+", html.unescape(text)))
+    assert unknown <= OF_PYTHON | OF_FRAMEWORKS | VARIABLES_OF_TYPES | EXPLAINED_BESIDE
 
 
 @pytest.mark.time_limit(330)
