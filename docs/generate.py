@@ -91,7 +91,7 @@ POLICY = {
     "max_attempts": "Attempts before CLOSED. 0: none. None: without a limit.",
     "delay": "Seconds before the first attempt, on average. Each later one waits twice as long.",
     "max_delay": "The longest of these waits, in seconds, on average.",
-    "reset_after": "The count of attempts starts at 0 again when the connection was ready for so many seconds.",
+    "reset_after": "After so many seconds of being ready the count of attempts starts at 0 again.",
 }
 """What the fields of ReconnectPolicy mean."""
 
