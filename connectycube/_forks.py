@@ -78,7 +78,7 @@ def _replace_inherited() -> None:
     global _owner, _begun_in  # noqa: PLW0603 - of this process
     _begun_in = getpid()
     try:
-        # The stack calls all methods, even if one raises: each replaces locks that may be held for ever.
+        # The stack calls all methods, even if one raises: each replaces locks that may be held forever.
         with ExitStack() as stack:
             for thing in list(_inherited):
                 stack.callback(thing._after_fork_in_child)

@@ -48,7 +48,7 @@ class Network:
         self._client_key_password = client_key_password
         self._proxies = Proxies(proxy, trust_env=trust_env, environ=environ)
         # By the class of the contexts. gevent replaces ssl.SSLContext, and a context of the class before
-        # calls itself for ever.
+        # calls itself forever.
         self._contexts: dict[type[ssl.SSLContext], ssl.SSLContext] = {}
 
     @classmethod

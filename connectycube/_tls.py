@@ -41,7 +41,7 @@ _shared: dict[tuple[type[ssl.SSLContext], str | None], tuple[object, ssl.SSLCont
 """The contexts of this process, by class and ca_file, each with what its files were when they were read.
 
 By the class of the contexts, because gevent replaces ssl.SSLContext, and a context of the class before calls
-itself for ever.
+itself forever.
 """
 
 

@@ -75,8 +75,8 @@ def _import_rest() -> None:
 class _ModulesOfChildren:
     """Imports all modules of REST before a fork, whichever the parent has used.
 
-    A fork in the middle of another thread's import leaves a module in the child that is never whole: whoever
-    uses it waits for ever. Also, the children of a web server share what its master has imported.
+    A fork in the middle of another thread's import leaves a module in the child that is never whole: a thread
+    that uses it waits forever. Also, the children of a web server share what its master has imported.
     """
 
     def _before_fork(self) -> None:
@@ -552,7 +552,7 @@ class ConnectyCube(NotCopied):
         from .chat import Chat
 
         # Before there are threads of a chat. A fork without hooks in the middle of an import by one of them
-        # would leave a child that waits for ever.
+        # would leave a child that waits forever.
         _import_rest()
         return Chat(
             self._config,

@@ -14,7 +14,7 @@
     │   │       ├── ApiProxyError      the proxy could not be reached, or refused
     │   │       └── ApiConnectTimeoutError  also ApiTimeoutError: no connection in time
     │   ├── ApiTimeoutError            also TimeoutError: no answer in time
-    │   └── ApiResponseError           the service answered: status, messages, retry_after
+    │   └── ApiResponseError           the service answered: `status`, `messages`, `retry_after`
     │       ├── ApiAuthenticationError  also AuthenticationError: 401, log in (again)
     │       ├── PermissionDeniedError  403: this user may not do that
     │       ├── NotFoundError          404: no such thing
@@ -39,7 +39,7 @@
         │   ├── StreamProtocolError    the server sent XML that no XMPP stream may hold
         │   └── QueueOverflowError     receivers were too slow; the server sends the rest again
         ├── ChatAuthenticationError    also AuthenticationError: the credentials were refused
-        ├── StanzaError                one request or message was refused: condition, text
+        ├── StanzaError                one request or message was refused: `condition`, `text`
         ├── UnexpectedAnswerError      the answer to a request lacks the expected element
         ├── EventStreamOverflowError   an event stream is full: it was not read fast enough
         ├── SendQueueFullError         also TimeoutError: no room in the outbound buffer in time

@@ -16,6 +16,7 @@ from attrs import define, field
 _HEAD = re.compile(r"(Args|Attributes|Fields|Returns|Yields|Raises|Examples?)::?")
 _ITEM = re.compile(r"\*{0,2}([\w.]+(?:, \*{0,2}[\w.]+)*)(?: \([^)]*\))?:\s*(.*)")
 _ROLE = re.compile(r":(class|meth|func|exc|attr):`(~?)([\w.]+)`")
+_NAME = re.compile(r"((?<![\w.'\"])[A-Za-z_][\w.]*(?!['\"\w]))")
 _OF_FIELDS = ("Args", "Attributes", "Fields")
 
 
@@ -110,16 +111,37 @@ def linked(lines: Sequence[str], known: Mapping[str, str]) -> list[str]:
 def parameters(
     doc: Docstring, types: Mapping[str, str], defaults: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield a list of parameters: each with its type and its default, as reStructuredText, and its text."""
-    names = list(dict.fromkeys((*types, *doc.fields)))
-    if names:
-        yield ":Parameters:"
+    """Yield a table of parameters: name, type, default and meaning; no column of defaults if none has one.
+
+    A name among the types may have stars in front. Types are reStructuredText.
+    """
+    shown = {name.lstrip("*"): name for name in types}
+    names = dict.fromkeys((*shown, *doc.fields))
+    if not names:
+        return
+    yield ":Parameters:"
+    yield from (
+        "   .. list-table::",
+        "      :class: parameters",
+        "      :header-rows: 1",
+        "",
+    )
+    yield from _row(["name"], ["type"], *([["default"]] if defaults else []), ["meaning"])
     for name in names:
-        first, *more = doc.fields.get(name, [""])
-        notes = [types.get(name, ""), f"default ``{defaults[name]}``" if name in defaults else ""]
-        known = ", ".join(filter(None, notes))
-        yield f"   * **{name}**{f' ({known})' if known else ''}{f' – {first}' if first else ''}"
-        yield from indent(more, 5)
+        default = f"``{defaults[name]}``" if name in defaults else ""
+        yield from _row(
+            [f"``{shown.get(name, name)}``"],
+            [types.get(shown.get(name, name), "")],
+            *([[default]] if defaults else []),
+            doc.fields.get(name, [""]),
+        )
+    yield ""
+
+
+def _row(*cells: Sequence[str]) -> Iterator[str]:
+    for number, (first, *more) in enumerate(cells):
+        yield f"      {' ' if number else '*'} - {first}".rstrip()
+        yield from indent(more, 10)
 
 
 def outcomes(doc: Docstring, error_of: Callable[[str], str]) -> Iterator[str]:
@@ -162,12 +184,12 @@ def types_of(annotation: object, known: Mapping[str, str], aliases: Mapping[str,
     text = aliases.get(text, text)
     if "`" in text:  # an alias in words
         return text
-    parts = re.split(r"((?<![\w.'\"])[A-Za-z_][\w.]*(?!['\"\w]))", text)
+    text = _NAME.sub(lambda found: aliases.get(found[0], found[0]), text)
     written = "".join(
-        f"\0:py:class:`~{known[name.rpartition('.')[2]]}`\0"
-        if (name := aliases.get(part, part)).rpartition(".")[2] in known
-        else re.sub(r"([*_`|\\])", r"\\\1", name)
-        for part in parts
+        f"\0:py:class:`~{known[part.rpartition('.')[2]]}`\0"
+        if part.rpartition(".")[2] in known
+        else re.sub(r"([*_`|\\])", r"\\\1", part)
+        for part in _NAME.split(text)
     )
     # A role needs a space or a bracket around it; an escaped space is none to the reader.
     return written.strip("\0").replace("\0", "\\ ")

@@ -48,12 +48,26 @@ ALIASES = {
     "Answer": "Response | Exception | type[Exception] | Callable[[Request], Response]",
     "ConfigFields": "Config",
     "Unpack[ConfigFields]": "fields of :py:class:`~connectycube.Config`",
-    "Unpack[DialogLookups]": "Any",
-    "Unpack[MessageLookups]": "Any",
+    **{
+        f"Unpack[{name}]": "Any"
+        for name in (
+            *("AdminDialogLookups", "AdminMessageLookups", "DialogLookups", "MeetingLookups"),
+            *("MessageLookups", "UserLookups"),
+        )
+    },
     "State": "str",
+    "Unpack[ClientCredentials]": "as for :py:meth:`~connectycube.ConnectyCube.login`",
     "Unpack[Credentials]": "as for :py:meth:`~connectycube.ConnectyCube.login`",
+    "Unpack[EngineOptions]": "float",
+    "Unpack[MessageFields]": "fields of :py:class:`~connectycube.Message`",
+    "Unpack[SwitchValues]": "fields of :py:class:`~connectycube.emulator.SwitchValues`",
+    "Unpack[UserFields]": "fields of :py:class:`~connectycube.emulator.UserFields`",
     "Unpack[UserKey]": "str",
-    "Unpack[UserLookups]": "Any",
+    "Handler | None": "Callable[[Request], Response] | None",
+    "RecordLookup": "str | float | bool | datetime | Iterable[str | float | bool | datetime]",
+    "SomeAttendees": "int | User | str | Attendee | Iterable[int | User | str | Attendee]",
+    "SomeTime": "datetime | float",
+    "SomeTypes": "int | DialogType | Iterable[int | DialogType]",
     "DialogLookups": "Any",
     "MessageLookups": "Any",
     "UserKey": "str",
@@ -67,7 +81,10 @@ ALIASES = {
     "Parameter": "str | int | float | bool | Mapping[str, Any]",
     "Post": "Callable[[Callable[[], object]], object]",
     "Progress": "Callable[[int, int | None], None]",
-    "RenewSession": "Callable[[Session], Session | str | None]",
+    "RenewSession": (
+        "Callable[[Session], Session | str | None]"
+        " | Callable[[Session, ConnectyCube], Session | str | None]"
+    ),
     "SomeMessages": "str | Message | Iterable[str | Message]",
     "SomeUsers": "int | User | Iterable[int | User]",
     "Manager": "Callable[[Chat, str | None, object, str], AbstractContextManager]",
@@ -131,14 +148,17 @@ def _set_up_django(module: str) -> None:
 
 
 def entry(module: ModuleType, name: str, without: frozenset[str] = frozenset()) -> list[str]:
-    """Return the entry of a class, an error, a function or a value of a module."""
+    """Return the entry of a class, an error, a function, a type or a value of a module."""
     value = getattr(module, name)
     if inspect.isclass(value):
         return _class(name, value, without)
     if inspect.isroutine(value):
         return _function("function", name, value)
-    text = _analyzer(module.__name__).attr_docs.get(("", name), [""])
-    return [f".. py:data:: {name}", "", *indent(linked(text, known()))]
+    source = _analyzer(module.__name__)
+    text = indent(linked(source.attr_docs.get(("", name), [""]), known()))
+    if source.annotations.get(("", name)) == "TypeAlias":
+        return [f".. py:type:: {name}", f"   :canonical: {_qualified(value)}", "", *text]
+    return [f".. py:data:: {name}", "", *text]
 
 
 # --- classes ----------------------------------------------------------------------------------------
@@ -393,9 +413,15 @@ def _signature(value: Callable[..., Any]) -> str:
     return text if kind in ("", "None") else f"{text} -> {_qualified(kind)}"
 
 
+_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
 def _parameters(doc: Docstring, value: Callable[..., Any]) -> list[str]:
     found = [each for each in _parameters_of(value) if not each.name.startswith("_")]
-    types = {each.name: types_of(each.annotation, known(), ALIASES) for each in found}
+    types = {
+        _STARS.get(each.kind, "") + each.name: types_of(each.annotation, known(), ALIASES)
+        for each in found
+    }
     defaults = {
         each.name: _default(each.default)
         for each in found

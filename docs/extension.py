@@ -14,6 +14,18 @@ from sphinx.writers.html5 import HTML5Translator
 
 _SIGNALS = "```{signals}\n```"
 _COMMANDS = "```{commands}\n```"
+_SERVICES = {
+    "sessions": "connectycube.rest.sessions.Sessions",
+    "users": "connectycube.rest.Users",
+    "dialogs": "connectycube.rest.Dialogs",
+    "messages": "connectycube.rest.Messages",
+    "files": "connectycube.rest.Files",
+    "push": "connectycube.rest.Push",
+    "address_book": "connectycube.rest.AddressBook",
+    "custom_objects": "connectycube.rest.CustomObjects",
+    "meetings": "connectycube.rest.meetings.Meetings",
+    "calls": "connectycube.rest.calls.Calls",
+}
 VARIABLES = {
     "cube": "connectycube.ConnectyCube",
     "chat": "connectycube.Chat",
@@ -21,19 +33,31 @@ VARIABLES = {
     "bot.chat": "connectycube.Chat",
     "fleet": "connectycube.Fleet",
     "handle": "connectycube.SendHandle",
+    "message": "connectycube.Message",
     "emulator": "connectycube.emulator.Emulator",
-    "cube.sessions": "connectycube.rest.sessions.Sessions",
-    "cube.users": "connectycube.rest.Users",
-    "cube.dialogs": "connectycube.rest.Dialogs",
-    "cube.messages": "connectycube.rest.Messages",
-    "cube.files": "connectycube.rest.Files",
-    "cube.push": "connectycube.rest.Push",
-    "cube.address_book": "connectycube.rest.AddressBook",
-    "cube.custom_objects": "connectycube.rest.CustomObjects",
+    "emulator.clock": "connectycube.emulator.EmulatorClock",
+    "handover": "connectycube.contrib.desktop.Handover",
+    "relay": "connectycube.contrib.relay.Relay",
+    "context": "connectycube.contrib.relay.Context",
+    "Config.limits": "connectycube.Limits",
+    "Config.timeouts": "connectycube.Timeouts",
     "chat.contacts": "connectycube.chat.contacts.Contacts",
+    "contacts": "connectycube.chat.contacts.Contacts",
     "chat.privacy": "connectycube.chat.privacy.Privacy",
+    **_SERVICES,
+    **{f"cube.{name}": of for name, of in _SERVICES.items()},
 }
 """What the names of variables are in all pages: ``cube.messages.list(…)`` is a method of Messages."""
+
+_CHAT = ("connectycube.Chat",)
+METHODS_OF = {
+    "chat": (*_CHAT, "connectycube.SendHandle", "connectycube.Signal"),
+    "desktop": ("connectycube.contrib.desktop.Handover", *_CHAT),
+    "emulator": ("connectycube.emulator.Emulator",),
+    "fleet": ("connectycube.Fleet",),
+    **dict.fromkeys(("design", "processes", "security", "troubleshooting"), _CHAT),
+}
+"""The classes whose methods a page calls without an object: ``logout()``."""
 
 _FLASK = {"cube": "connectycube.contrib.flask.FlaskCube"}
 OF_PAGES = {"flask": _FLASK, "examples/flask_live/index": _FLASK}
@@ -98,9 +122,20 @@ class CodeLinks(SphinxPostTransform):
             if any(isinstance(each, parents) for each in _above(code)):
                 continue
             name = target_of(code.astext(), self.env.docname)
-            name = name if name in objects else signals.get(name.partition(".")[0], "")
+            names = (name, *self._methods(code), signals.get(name.partition(".")[0], ""))
+            name = next((each for each in names if each in objects), "")
             if name:
                 code.replace_self(self._link(code, name, objects[name]))
+
+    def _methods(self, code: nodes.literal) -> list[str]:
+        """Return the methods that a call without an object may mean."""
+        call = re.match(r"(\w+)\(", code.astext())
+        if call is None:
+            return []
+        sections = [name.replace("-", "_") for each in _above(code) for name in each.get("ids", ())]
+        services = [_SERVICES[name] for name in sections if name in _SERVICES]
+        owners = (*services, *METHODS_OF.get(self.env.docname, ()))
+        return [f"{owner}.{call[1]}" for owner in owners]
 
     def _link(self, code: nodes.literal, name: str, entry: Any) -> nodes.Node:
         builder = self.app.builder

@@ -7,6 +7,7 @@ Each part stands between two comments in its page. ``python docs/generate.py`` r
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 import json
 import re
@@ -54,16 +55,16 @@ FOLDER = Path(__file__).parent
 _S = ChatState
 
 MEANINGS = {
-    _S.IDLE: "Nobody has logged in, or `destroy()` was called.",
+    _S.IDLE: "No user has logged in, or `destroy()` was called.",
     _S.CONNECTING: "The first attempt of a login: resolve, connect, TLS, authenticate.",
     _S.AUTHENTICATED: "The server took the credentials; the session is being set up.",
     _S.AUTHENTICATION_FAILURE: "The server refused the credentials. CLOSED follows at once.",
-    _S.READY: "A new session: messages flow.",
-    _S.RESUMED: "The old session goes on after a lost link; sending waits for the server's first answer.",
+    _S.READY: "A new session; messages are sent and received.",
+    _S.RESUMED: "The old session continues on a new link; sending waits for the server's first answer.",
     _S.FORCE_CLOSED: "The link was lost, or could not be made. `reason` says why.",
-    _S.RECONNECTING: "An attempt to come back is under way.",
+    _S.RECONNECTING: "An attempt to reconnect is running.",
     _S.CLOSING: "`logout()`: the server gets time to acknowledge what was sent.",
-    _S.CLOSED: "Nothing goes on: after `logout()`, a permanent error or the last attempt.",
+    _S.CLOSED: "The connection is closed: after `logout()`, a permanent error or the last attempt.",
 }
 """What each state means to an application."""
 
@@ -87,10 +88,10 @@ COURSES = {
 """The ways through the states that applications meet; each step must be one of the table's."""
 
 POLICY = {
-    "max_attempts": "Attempts before CLOSED. 0: none. None: for ever.",
+    "max_attempts": "Attempts before CLOSED. 0: none. None: without a limit.",
     "delay": "Seconds before the first attempt, on average. Each later one waits twice as long.",
     "max_delay": "The longest of these waits, in seconds, on average.",
-    "reset_after": "After so many seconds of being ready the count of attempts starts anew.",
+    "reset_after": "After so many seconds of being ready the count of attempts starts at 0 again.",
 }
 """What the fields of ReconnectPolicy mean."""
 
@@ -243,17 +244,17 @@ def bounds() -> str:
         (
             "A stanza that is read, and what becomes of it",
             "`stanza_bytes`, `stanza_depth`, `stanza_elements`",
-            "It is skipped, counted as handled, and told as `stanza_refused`; a request is refused.",
+            "It is skipped, counted as handled, and reported by `stanza_refused`; a request is refused.",
         ),
         (
             "A stanza that is skipped, or a tag without an end",
             skipped,
-            "The link is closed behind it; the next one goes on behind the stanza.",
+            "The link is closed; the next link continues with the next stanza.",
         ),
         (
             "Names and prefixes that the XML parser keeps",
             f"{parser._BYTES_OF_AN_EXPAT:,} bytes read, or {parser._NAMES_OF_AN_EXPAT:,} names",
-            "A new parser goes on between two stanzas.",
+            "A new parser takes over between two stanzas.",
         ),
         (
             "A namespace",
@@ -291,7 +292,7 @@ def bounds() -> str:
         (
             "Messages that history is asked about, and send handles",
             f"once more {outbound}",
-            "As above: nothing new is written meanwhile.",
+            "As above: until then nothing new is written.",
         ),
         (
             "Automatic 'delivered' markers, answers to requests of others, typing",
@@ -336,7 +337,7 @@ def bounds() -> str:
         (
             "Occupants that are known of a room",
             f"{chat_rooms._MOST_OCCUPANTS:,}",
-            "Further ones are not told.",
+            "Further occupants are not reported.",
         ),
         (
             "Users whose end of typing is awaited (`typing_expires`)",
@@ -496,10 +497,18 @@ def operators() -> str:
 
 
 def error_tree() -> str:
-    """Draw the exceptions as a tree."""
+    """Write the exceptions as a list in lists, each with its cause; the site makes the names links."""
     tree = (errors.__doc__ or "").partition("::\n")[2]
-    lines = [line.removeprefix("    ") for line in tree.strip("\n").splitlines()]
-    return "\n".join(["```text", *lines, "```"])
+    return "\n".join(map(_error, inspect.cleandoc(tree).splitlines()))
+
+
+def _error(line: str) -> str:
+    """Turn a line of the tree, ``│   ├── ApiError  also OSError: its cause``, into one of a list."""
+    branch, name, also, cause = re.fullmatch(  # type: ignore[union-attr]
+        r"(\W*)(\w+) *(?:also (\w+): )?(.*)", line
+    ).groups()
+    parts = (f"`{name}`", f" (also `{also}`)" if also else "", f" – {cause}" if cause else "")
+    return f"{'  ' * (len(branch) // 4)}- {''.join(parts)}"
 
 
 def endpoints() -> str:

@@ -84,22 +84,24 @@ class ChatSignals:
         CallbackFailure, "A receiver or a done-callback raised."
     )
     receiver_gave_up: SignalOf[ReceiverGaveUp] = SignalOf(
-        ReceiverGaveUp, "A receiver runs no more for an event."
+        ReceiverGaveUp, "A receiver was given up for an event."
     )
     message_received: SignalOf[Message] = SignalOf(Message, "A message of another user arrived.")
     own_message_received: SignalOf[Message] = SignalOf(
         Message, "Another device of this user sent a message."
     )
     message_sent: SignalOf[MessageSent] = SignalOf(
-        MessageSent, "The server acknowledged a message of ours."
+        MessageSent, "The server acknowledged a message of this user."
     )
     message_failed: SignalOf[MessageFailure] = SignalOf(
-        MessageFailure, "A message of ours failed, or may have."
+        MessageFailure, "A message of this user failed, or its outcome is unknown."
     )
     message_delivered: SignalOf[MessageStatus] = SignalOf(
-        MessageStatus, "A message of ours was delivered."
+        MessageStatus, "A message of this user was delivered."
     )
-    message_read: SignalOf[MessageStatus] = SignalOf(MessageStatus, "A message of ours was read.")
+    message_read: SignalOf[MessageStatus] = SignalOf(
+        MessageStatus, "A message of this user was read."
+    )
     message_edited: SignalOf[MessageEdit] = SignalOf(MessageEdit, "A message has a new body.")
     message_deleted: SignalOf[MessageDeletion] = SignalOf(
         MessageDeletion, "A message was deleted for everybody."
@@ -108,7 +110,7 @@ class ChatSignals:
         ReactionChange, "A user reacted to a message."
     )
     stanza_refused: SignalOf[RefusedStanza] = SignalOf(
-        RefusedStanza, "A stanza of the server was not read."
+        RefusedStanza, "A stanza of the server was skipped."
     )
     recovery_failed: SignalOf[RecoveryFailure] = SignalOf(
         RecoveryFailure, "A gap could not be read from history."
@@ -122,14 +124,20 @@ class ChatSignals:
         SystemMessage, "A system message arrived."
     )
     system_message_failed: SignalOf[MessageFailure] = SignalOf(
-        MessageFailure, "A system message of ours failed."
+        MessageFailure, "A system message of this user failed."
     )
-    occupant_joined: SignalOf[Occupant] = SignalOf(Occupant, "A user entered a room we are in.")
-    occupant_left: SignalOf[Occupant] = SignalOf(Occupant, "A user left a room we are in.")
+    occupant_joined: SignalOf[Occupant] = SignalOf(
+        Occupant, "A user entered a room that this user is in."
+    )
+    occupant_left: SignalOf[Occupant] = SignalOf(
+        Occupant, "A user left a room that this user is in."
+    )
     room_left: SignalOf[RoomLeft] = SignalOf(
-        RoomLeft, "We are no longer in a room, without our doing."
+        RoomLeft, "This user is no longer in a room, without having left it."
     )
-    last_activity_changed: SignalOf[LastActivity] = SignalOf(LastActivity, "A user came or went.")
+    last_activity_changed: SignalOf[LastActivity] = SignalOf(
+        LastActivity, "A user came online or went offline."
+    )
     contact_requested: SignalOf[ContactEvent] = SignalOf(
         ContactEvent, "A user asks to be a contact."
     )
@@ -137,15 +145,17 @@ class ChatSignals:
         ContactEvent, "A user agreed to be a contact."
     )
     contact_rejected: SignalOf[ContactEvent] = SignalOf(
-        ContactEvent, "A user is no contact, or no longer."
+        ContactEvent, "A user declined a contact request, or removed this user."
     )
     contact_cancelled: SignalOf[ContactEvent] = SignalOf(
-        ContactEvent, "A user follows us no longer."
+        ContactEvent, "A user no longer sees the presence of this user."
     )
     contact_list_changed: SignalOf[ContactListItem] = SignalOf(
-        ContactListItem, "A contact is new or changed."
+        ContactListItem, "A contact was added, changed or removed."
     )
-    presence_changed: SignalOf[Presence] = SignalOf(Presence, "A contact came or went.")
+    presence_changed: SignalOf[Presence] = SignalOf(
+        Presence, "A contact came online or went offline."
+    )
 
     def __init__(
         self, check_open: Callable[[], None] | None = None, shared: ChatSignals | None = None

@@ -852,7 +852,7 @@ class Driver:
             self._hand_over()
 
     def give_up(self, run: Run, error: BaseException) -> None:
-        """Close the connection after a defect of this package, so that no caller waits for ever."""
+        """Close the connection after a defect of this package, so that no caller waits forever."""
         clear_locals(error)  # a log may show them, and they hold what was read and written
         logger.error("%s: the connection thread failed", self.name, exc_info=error)
         with self._mutex:

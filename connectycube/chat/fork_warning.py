@@ -17,7 +17,7 @@ class ForkWarning:
     """One warning for each login, at its first fork.
 
     The parent logs it, before the fork: a thread that writes to a log at that moment holds the lock of the
-    log's stream, and that thread is not there in the child, which would wait for the lock for ever.
+    log's stream, and that thread is not there in the child, which would wait for the lock forever.
 
     ``name`` is that of the chat or the fleet. A thread that forks calls ``is_connected()``, so it must take
     no lock.

@@ -92,7 +92,7 @@ class Waker:
         """Wait until the thread is woken, or for the events of a socket; return the events of the socket.
 
         Args:
-            timeout: Seconds; None waits for ever.
+            timeout: Seconds; None waits forever.
             descriptor: The number of the socket; -1 without one.
             events: ``selectors.EVENT_READ``, ``EVENT_WRITE`` or both; 0 without a socket.
         """

@@ -1,4 +1,4 @@
-"""Privacy lists: who may talk to this user, and to whom this user may talk. (XEP-0016; guide: Block user.)"""
+"""Privacy lists: which users this user blocks, in one or both directions. (XEP-0016; guide: Block user.)"""
 
 from __future__ import annotations
 

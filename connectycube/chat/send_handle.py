@@ -137,7 +137,7 @@ class SendHandle(NotCopied, Future[Sent]):
         Raises:
             ChatTimeoutError: The time-out has passed. The message is still on its way.
             StanzaError: The server or the recipient's side refused the message.
-            OutcomeUnknownError: The connection ended, and nobody can know whether the message arrived.
+            OutcomeUnknownError: The connection ended, and the message may have arrived.
             NotConnectedError, ConnectionLostError: The message has certainly not reached the server.
             SendDeferredError: The durable store keeps the message for the next login.
             ArgumentTypeError, ArgumentValueError: ``timeout`` is no number of seconds.

@@ -307,7 +307,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
             self._alike = None
             super()._disconnect(receiver_id, sender_id)
             if not self._by_receiver.get(receiver_id):
-                # It was connected to one sender alone; blinker would hold it for ever.
+                # It was connected to one sender alone; blinker would hold it forever.
                 self._by_receiver.pop(receiver_id, None)
                 self.receivers.pop(receiver_id, None)
                 self._options.pop(receiver_id, None)

@@ -1,4 +1,4 @@
-"""Who a command acts for: the profile that was chosen, or the variables of the environment."""
+"""The account of a command: the selected profile, or the variables of the environment."""
 
 from __future__ import annotations
 

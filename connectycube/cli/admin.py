@@ -284,7 +284,7 @@ def delete(shell: Shell, user_ids: tuple[int, ...], yes: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on: give --yes")
-        click.confirm(f"Delete {what} for ever?", abort=True, err=True)
+        click.confirm(f"Delete {what} forever?", abort=True, err=True)
     missing: list[int] = []
     with shell.administration() as client:
         for user_id in dict.fromkeys(user_ids):

@@ -108,7 +108,7 @@ class KeyringSecrets:
         self._ask("write", delete)
 
     def _ask(self, what: str, question: Callable[[Any], Any]) -> Any:
-        """Ask on a thread of its own: a locked keyring may wait for its user for ever."""
+        """Ask on a thread of its own: a locked keyring may wait for its user forever."""
         import keyring
 
         answers: list[Any] = []

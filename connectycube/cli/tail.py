@@ -1,4 +1,4 @@
-"""Show what arrives in the chat as it comes, and hand it to a program of yours."""
+"""Show the events of the chat as they arrive, and send them to a program."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class AdminMessage(Message):
     (Administration API: Messages List.)
 
     Args:
-        edited_at: When the body was changed, an aware datetime; None if nobody has changed it.
+        edited_at: When the body was changed, an aware datetime; None if it was not changed.
         deleted_for_ids: The ids of the users who have deleted the message for themselves.
 
     Example:

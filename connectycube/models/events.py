@@ -501,7 +501,7 @@ class CallbackFailure(Serializable):
 
 @frozen(kw_only=True, slots=True)
 class ReceiverGaveUp(Serializable):
-    """A receiver runs no more for an event: its error is not transient, or has lasted too long.
+    """A receiver was given up for an event: its error is not transient, or has lasted too long.
 
     Args:
         event: The event.

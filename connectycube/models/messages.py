@@ -375,7 +375,7 @@ class Message(Serializable):
         date_sent: When it was sent; to be sent: now.
         attachments: Attachments; where messages are sent, uploaded files too.
         custom: The application's own parameters: names must be XML names, values are text on the wire.
-        read: Whether somebody has read it; of a message of others, whether this user has.
+        read: Whether a recipient has read it; of a message of another user, whether this user has.
         read_ids: The ids of the users who have read it.
         delivered_ids: The ids of the users to whom it was delivered.
         views_count: The number of users who have seen it.

@@ -70,13 +70,13 @@ class Statistics(Serializable):
     failed: int
     """The messages that were refused, or have certainly not reached the server."""
     unknown: int
-    """The messages of which nobody can know whether they arrived."""
+    """The messages whose outcome is unknown: they may have arrived."""
     recovered: int
     """Of ``received``: the messages that were read from history."""
     redelivered: int
     """The messages that receivers may have had before: of an earlier process or login, and dead letters."""
     given_up: int
-    """The events that a receiver runs no more for, counted for each receiver (``receiver_gave_up``)."""
+    """The events for which a receiver was given up, counted for each receiver (``receiver_gave_up``)."""
 
     reconnects: int
     """How often the connection was ready again, by itself or by ``relogin()``, without a ``login()``."""

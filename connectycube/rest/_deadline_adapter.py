@@ -1,7 +1,7 @@
 """An adapter for requests and urllib3 that keeps one deadline for a whole call.
 
 urllib3's own time-outs bound each wait on a socket, but not their sum: a server that sends a byte now and
-then would hold a call for ever. Here every wait on a socket ends at the deadline of the call.
+then would hold a call forever. Here every wait on a socket ends at the deadline of the call.
 
 requests' ``HTTPAdapter`` is used on its own, without a ``requests.Session``: a session would keep cookies,
 read .netrc and the variables of the environment, and follow redirects with our headers. The adapter does none

@@ -9,7 +9,7 @@ and says with it how far the list has moved:
 - In a page without such an item some may be hidden between what was read and the page. It is read again from
   further in front, page by page, until it links.
 - Items that are read again are left out by their keys, and so is an item that has moved.
-- A request that brings nothing new is allowed now and then, and not for ever: a service that ignores
+- A request that brings nothing new is allowed now and then, and not forever: a service that ignores
   positions, or a list that moves faster than it can be read, ends in an error.
 
 Where the service can filter by the date that it sorts by, each page begins at the date at which the last one

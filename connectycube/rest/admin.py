@@ -20,7 +20,7 @@ __all__ = ["Admin", "AdminUsers"]
 class Admin(NotCopied):
     """The Administration API of the application; every method may be called from any thread.
 
-    Its calls are made with ``Config.admin_key``, and need no session: nobody has to log in. Without a key
+    Its calls are made with ``Config.admin_key``, and need no session, so no user has to log in. Without a key
     each of them raises ArgumentValueError, and nothing is sent.
 
     Example:

@@ -19,7 +19,7 @@ from ._response import read_object, unexpected
 
 __all__ = ["AdminStatistics"]
 
-SomeTime = datetime | float | None
+SomeTime = datetime | float
 SomeTypes = int | DialogType | Iterable[int | DialogType]
 
 _SENT, _SENT_PER_DAY = (("stats", "messages", name) for name in ("sent-total", "sent-per-day"))
@@ -44,7 +44,11 @@ class AdminStatistics(NotCopied):
         self._api = api
 
     def messages_sent(
-        self, start: SomeTime = None, end: SomeTime = None, *, timeout: float | None = None
+        self,
+        start: SomeTime | None = None,
+        end: SomeTime | None = None,
+        *,
+        timeout: float | None = None,
     ) -> int:
         """Return how many messages were sent. (Administration API: Messages sent total.)
 
@@ -66,8 +70,8 @@ class AdminStatistics(NotCopied):
 
     def messages_sent_per_day(
         self,
-        start: SomeTime = None,
-        end: SomeTime = None,
+        start: SomeTime | None = None,
+        end: SomeTime | None = None,
         *,
         limit: int | None = None,
         skip: int | None = None,
@@ -97,8 +101,8 @@ class AdminStatistics(NotCopied):
 
     def iter_messages_sent_per_day(
         self,
-        start: SomeTime = None,
-        end: SomeTime = None,
+        start: SomeTime | None = None,
+        end: SomeTime | None = None,
         *,
         page_size: int = PAGE_SIZE,
         timeout: float | None = None,
@@ -126,8 +130,8 @@ class AdminStatistics(NotCopied):
 
     def dialogs_created(
         self,
-        start: SomeTime = None,
-        end: SomeTime = None,
+        start: SomeTime | None = None,
+        end: SomeTime | None = None,
         *,
         types: SomeTypes = (),
         timeout: float | None = None,
@@ -153,8 +157,8 @@ class AdminStatistics(NotCopied):
 
     def dialogs_created_per_day(
         self,
-        start: SomeTime = None,
-        end: SomeTime = None,
+        start: SomeTime | None = None,
+        end: SomeTime | None = None,
         *,
         types: SomeTypes = (),
         limit: int | None = None,
@@ -187,8 +191,8 @@ class AdminStatistics(NotCopied):
 
     def iter_dialogs_created_per_day(
         self,
-        start: SomeTime = None,
-        end: SomeTime = None,
+        start: SomeTime | None = None,
+        end: SomeTime | None = None,
         *,
         types: SomeTypes = (),
         page_size: int = PAGE_SIZE,
@@ -250,7 +254,7 @@ class AdminStatistics(NotCopied):
         return Items([PageReader(fetch, check_page_size(page_size), url=url)])
 
 
-def _span(start: SomeTime, end: SomeTime) -> Pairs:
+def _span(start: SomeTime | None, end: SomeTime | None) -> Pairs:
     """Return the parameters of a time span, which is widened to whole seconds."""
     query: Pairs = []
     if start is not None:

@@ -133,7 +133,7 @@ class Sessions(NotCopied):
         There are three ways to name a user: ``login`` or ``email`` with a ``password``; a ``provider`` with
         its keys; or ``guest``. Without arguments the session is of the application alone. When the service
         ends the session, the next call creates another one with the same credentials; not for guests, who
-        would be somebody else.
+        would be another guest.
 
         Args:
             login: The user's login.

@@ -352,13 +352,13 @@ def test_the_filled_gap_of_the_page_is_noted_and_a_failure_told(names, alice, se
     dialog_id = names["dialog"].id
     service.add_messages(dialog_id, [{"sender_id": bob.id, "message": "in the gap"}])
     lose_session()
-    wait_for("everything has come; messages from history: ")
+    wait_for("the gap is filled; messages from history: ")
     assert "in the gap" in "".join(said)
     service.faults.server_error(on="rest", user=alice.user.id, times=1)
     lose_session()
     wait_for("some dialogs could not be read")
     wait_for("(repeated)\n")
-    wait_for("everything has come; messages from history: ", times=2)
+    wait_for("the gap is filled; messages from history: ", times=2)
 
 
 # --- examples that are programs -----------------------------------------------------------------
@@ -698,7 +698,7 @@ def test_the_options_of_the_emulator_command_are_those_of_its_parser():
 
     parser = Recorder()
     emulator_command.add_arguments(parser)
-    table = rows(DOCS / "emulator.md", "An emulator that goes on")
+    table = rows(DOCS / "emulator.md", "An emulator for several programs")
     assert [re.findall(r"--[\w-]+", row[0])[0] for row in table] == parser.names
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import html
 import importlib
 import inspect
 import re
 import sys
+import typing
 from collections.abc import Iterator
 
 import attrs
@@ -119,15 +121,47 @@ def test_a_signature_shows_names_and_defaults(entries):
     assert ".. py:method:: room(dialog_id, type=DialogType.GROUP) -> connectycube.DialogRef" in text
 
 
-def test_a_parameter_has_its_type_default_and_text(entries):
-    text = text_of(entries, "connectycube", "Chat")
-    line = next(line for line in text.splitlines() if line.strip().startswith("* **timeout**"))
-    assert "(float \\| None, default ``None``) – Seconds" in line
+def rows_of(text: str) -> set[tuple[str, ...]]:
+    """The rows of the tables of parameters, each with the first line of its cells."""
+    rows = re.findall(r"^ +\* - (.*)\n((?: +- .*\n|(?! +\* -) {10,}.*\n)*)", text, re.MULTILINE)
+    return {
+        (name, *(line.strip()[2:] for line in cells.splitlines() if re.match(" +- ", line)))
+        for name, cells in rows
+    }
+
+
+def test_a_parameter_is_a_row_with_type_default_and_text(entries):
+    rows = rows_of(text_of(entries, "connectycube", "Chat"))
+    assert ("name", "type", "default", "meaning") in rows
+    found = [row for row in rows if row[:3] == ("``timeout``", "float \\| None", "``None``")]
+    assert any(row[3].startswith("Seconds until the connection is READY") for row in found)
+
+
+def test_a_table_without_defaults_has_no_column_for_them(docstrings):
+    doc = docstrings.read("Do it.\n\nArgs:\n    one: The first,\n        in two lines.\n")
+    assert list(docstrings.parameters(doc, {"one": "int", "**more": ""}, {})) == [
+        ":Parameters:",
+        "   .. list-table::",
+        "      :class: parameters",
+        "      :header-rows: 1",
+        "",
+        "      * - name",
+        "        - type",
+        "        - meaning",
+        "      * - ``one``",
+        "        - int",
+        "        - The first,",
+        "          in two lines.",
+        "      * - ``**more``",
+        "        -",
+        "        -",
+        "",
+    ]
 
 
 def test_a_type_of_the_reference_is_a_link(entries):
     text = text_of(entries, "connectycube", "Chat")
-    assert "* **user_id** (int \\| \\ :py:class:`~connectycube.User`\\  \\| None" in text
+    assert "- int \\| \\ :py:class:`~connectycube.User`\\  \\| None\n" in text
 
 
 def test_each_error_of_raises_is_a_link(entries):
@@ -276,6 +310,54 @@ def test_code_that_names_an_entry_leads_to_it(site):
         )
 
 
+@pytest.mark.time_limit(330)
+@pytest.mark.parametrize(
+    ("page", "code", "anchor"),
+    [
+        ("chat", "logout()", "chat.html#connectycube.Chat.logout"),
+        ("rest", "update_admins(", "rest.html#connectycube.rest.Dialogs.update_admins"),
+        ("rest", "mark_all_read(", "rest.html#connectycube.rest.Messages.mark_all_read"),
+        ("emulator", "add_user(", "emulator.html#connectycube.emulator.Emulator.add_user"),
+    ],
+)
+def test_a_call_without_an_object_leads_to_the_method(site, page, code, anchor):
+    text = (site / f"{page}.html").read_text()
+    link = rf'href="reference/{re.escape(anchor)}"[^>]*><code[^>]*><span[^>]*>{re.escape(code)}'
+    assert re.search(link, text)
+
+
+@pytest.mark.time_limit(330)
+def test_each_error_of_the_tree_leads_to_its_entry(site):
+    page = (site / "reference" / "errors.html").read_text()
+    tree = page.partition('<section id="errors">')[2].partition("<section")[0]
+    links = set(re.findall(r'<a class="[^"]*" href="#(connectycube\.\w+)"', tree))
+    assert links == {f"connectycube.{name}" for name in public_names("connectycube.errors")}
+
+
+OF_PYTHON = {*dir(typing), *dir(builtins), "Future", "PathLike", "Self", "AbstractContextManager"}
+OF_FRAMEWORKS = {"Flask", "Task"}
+VARIABLES_OF_TYPES = {"Event", "Function", "Handler", "Item", "Result", "Sent"}
+EXPLAINED_BESIDE = {"Clock", "Secret", "Settings"}
+"""Classes without an entry; the meaning of the parameter says what they are."""
+
+
+@pytest.mark.time_limit(330)
+def test_a_type_of_a_parameter_names_what_a_reader_can_find(site):
+    unknown = set()
+    for page in (site / "reference").glob("*.html"):
+        row = r"<tr[^>]*><td[^>]*>(?:(?!</td>).)*</td>\s*<td data-head=\"type\">(.*?)</td>"
+        for cell in re.findall(row, page.read_text(), re.DOTALL):
+            text = re.sub(r"<a .*?</a>|<[^>]+>", "", cell, flags=re.DOTALL)
+            unknown |= set(re.findall(r"(?<![\w.'])[A-Z]\w+", html.unescape(text)))
+    assert unknown <= OF_PYTHON | OF_FRAMEWORKS | VARIABLES_OF_TYPES | EXPLAINED_BESIDE
+
+
+@pytest.mark.time_limit(330)
+def test_a_table_of_parameters_has_its_class(site):
+    page = (site / "reference" / "chat.html").read_text()
+    assert page.count('<table class="parameters docutils') > 30
+
+
 @pytest.mark.parametrize("name", sorted(FOR_THE_PACKAGE_ALONE))
 def test_a_method_for_the_package_alone_has_no_entry(entries, name):
     owner, _, member = name.partition(".")
@@ -290,8 +372,8 @@ def test_a_field_of_a_base_has_the_text_of_the_base(entries):
     assert re.search(r":: full_name\n(?: +:.*\n)+\n +\S", text)
 
 
-OF_NO_ENTRY = {"chat.py", "cube.stream"}
-"""Inline code that looks like a member of a variable: a file, and FlaskCube on the first page."""
+OF_NO_ENTRY = {"cube.stream", "message.to_dict()"}
+"""Code that looks like a member of a variable: FlaskCube's on the first page, and one of all models."""
 
 
 @pytest.mark.time_limit(330)
@@ -307,7 +389,8 @@ def test_code_names_no_member_that_has_no_entry(site, extension):
         name = page.relative_to(DOCS).with_suffix("").as_posix()
         for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose):
             owner, _, member = code.partition("(")[0].rpartition(".")
-            if owner in extension.VARIABLES and member.isidentifier() and code not in OF_NO_ENTRY:
+            is_member = member.isidentifier() and member != "py"  # which is a file
+            if owner in extension.VARIABLES and is_member and code not in OF_NO_ENTRY:
                 assert extension.target_of(code, name) in anchors, (name, code)
 
 

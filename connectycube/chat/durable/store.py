@@ -452,7 +452,7 @@ class DurableStore:
             self._connection.close()
 
     def abandon(self) -> None:
-        """Leave the file open for ever, in a forked child.
+        """Leave the file open forever, in a forked child.
 
         If the child closed it, or let it be collected, SQLite would remove the log that the parent writes.
         """

@@ -309,7 +309,7 @@ def _certificate(config: Config, place: _Place, sock: socket.socket) -> Finding:
     left = _days_left(certificate)
     if left is not None and left < _DAYS_LEFT:
         why = f"the certificate of {where} ends in {left:.0f} days"
-        return Finding(place.what, "warning", why, "Whoever runs the server must renew it.")
+        return Finding(place.what, "warning", why, "The operator of the server must renew it.")
     return Finding(place.what, "ok", f"{where}, {version}, certificate valid")
 
 
@@ -317,9 +317,7 @@ def _of_code(error: ssl.SSLCertVerificationError) -> str:
     """Return what to do, by the code of OpenSSL."""
     text = error.verify_message
     if "expired" in text:
-        return (
-            "Whoever runs the server must renew it. If the clock of this machine is ahead, set it."
-        )
+        return "The operator of the server must renew it. If the clock of this machine is ahead, set it."
     if "not yet valid" in text:
         return "Set the clock of this machine: it is behind, or the certificate is too new."
     if "ostname mismatch" in text or "IP address mismatch" in text:

@@ -13,7 +13,7 @@ _MESSAGES = ("message_received", "own_message_received")
 
 
 def check_dialog(client: ConnectyCube, dialog: str | None) -> None:
-    """Raise NotFoundError if there is no such dialog: it would be a silent wait for ever.
+    """Raise NotFoundError if there is no such dialog: it would be a silent wait forever.
 
     Args:
         client: A client with a session.

@@ -1,4 +1,4 @@
-"""Whom a message is for: the ids of the service for what callers give."""
+"""The recipient of a message: the service's id for a dialog, a user or a user of Django."""
 
 from __future__ import annotations
 

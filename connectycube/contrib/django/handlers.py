@@ -99,7 +99,7 @@ def handlers_of(bot: str) -> list[Handler]:
 def around_receiver(chat: Any, signal: str | None, event: Any, receiver: str) -> Generator[None]:
     """Do for one call what Django does for a request: no stale database connection before or after it."""
     if django_settings.DEBUG:
-        reset_queries()  # otherwise a listener under DEBUG keeps every query for ever
+        reset_queries()  # otherwise a listener under DEBUG keeps every query forever
     close_old_connections()
     try:
         yield

@@ -110,7 +110,7 @@ class Clients:
 
     def _locked(self) -> threading.Lock:
         if self._process != os.getpid():
-            # A thread of the parent may hold the old lock for ever. The clients themselves know of forks.
+            # A thread of the parent may hold the old lock forever. The clients themselves know of forks.
             self._process, self._lock = os.getpid(), threading.Lock()
         return self._lock
 

@@ -325,7 +325,7 @@ class FlaskCube:
             owns_client=_take_from_g(as_client),
         )
         response = Response(events, mimetype="text/event-stream")
-        # What reads the whole body, to compress or to measure it, would read for ever.
+        # What reads the whole body, to compress or to measure it, would read forever.
         response.implicit_sequence_conversion = False
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"  # nginx hands each block on at once

@@ -641,7 +641,7 @@ class _RabbitSubscription(Subscription):
                 asked += 1
         deadline = time.monotonic() + _SETTLE
         # Acknowledgements that the cut loses are events that are handled twice; so they are waited for,
-        # but not for ever.
+        # but not forever.
         while asked and settled.acquire(timeout=max(0.0, deadline - time.monotonic())):
             asked -= 1
         for link in (*links, self._link):

@@ -237,7 +237,7 @@ class Worker:
         if not delivery.body:  # it was put back for another group
             self._finish(subscription, claim, None)
             return True
-        # A crash counts as an attempt: an event that kills its worker must not kill workers for ever.
+        # A crash counts as an attempt: an event that kills its worker must not kill workers forever.
         attempt = delivery.failures + delivery.crashes + 1
         envelope: Envelope | None = None
         try:

@@ -27,7 +27,7 @@ class BodyTooLarge(web.RequestPayloadError):
 
 
 class BodyTooSlow(web.RequestPayloadError):
-    """A client sends a body so slowly that it could go on for ever."""
+    """A client sends a body so slowly that it could go on forever."""
 
     status = 408
 

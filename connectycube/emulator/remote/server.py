@@ -78,7 +78,7 @@ class ControlServer(Listener):
         return {"Cache-Control": "no-store", **NOT_SNIFFED, **self.headers}
 
     async def finish(self) -> None:
-        """End the streams of events, which would go on for ever."""
+        """End the streams of events, which would go on forever."""
         self._feed.close()
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
