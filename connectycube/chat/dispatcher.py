@@ -508,7 +508,7 @@ class Dispatcher:
         if self._ready and not self._has_turn:
             self._has_turn = True
             self.workers.add_turn(self)
-        self._room.notify_all()  # a thread in join()
+        self._room.notify_all()  # a thread in join() or wait_until_idle()
 
     def _take(self, queue: deque[_Queued]) -> _Queued:
         """Take the next task of a queue."""
@@ -580,7 +580,6 @@ class Dispatcher:
         del self._queues[queue_key]
         if not self._queues:
             self.spent.clear()
-            self._room.notify_all()
 
     # --- repetitions ---
 

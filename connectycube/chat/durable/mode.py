@@ -30,7 +30,7 @@ from ..._containers import AnyDict, AnyList
 from ..._deadline import Deadline
 from ...config import Config
 from ...errors import ArgumentValueError, DurableStoreError, SendDeferredError
-from ...models import DialogRef, Message, ReceiverGaveUp
+from ...models import Message, ReceiverGaveUp
 from ..answers import Answers, InboxEntry, Running, new_entry
 from ..beginning import Beginning, monotonic_of
 from ..ids import new_id
@@ -275,7 +275,8 @@ class Durability:
         self._pending.clear()
         outbox: list[tuple[Submission, bytes]] = []
         for entry in store.outbox():
-            dialog = entry.message.dialog or DialogRef()
+            dialog = entry.message.dialog
+            assert dialog is not None  # else the store had not read it
             submission = Submission(entry.id, entry.recipient, dialog, entry.message)
             # Without history nobody can know whether an earlier process has sent the message.
             submission.durable = self._has_history

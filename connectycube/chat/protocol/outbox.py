@@ -138,7 +138,9 @@ class Outbox:
         stanza.attempted = True
         queue.append(stanza)
         self._bytes += len(stanza.data)
-        self._note_id(stanza)
+        submission = stanza.submission
+        if submission is not None and self._by_id.setdefault(submission.id, stanza) is not stanza:
+            self._note_id(stanza)
         return True
 
     def add_written(self, stanza: Outbound) -> None:
@@ -210,17 +212,19 @@ class Outbox:
                 self._namesakes.setdefault(message_id, []).append(stanza)
 
     def _forget_id(self, stanza: Outbound) -> None:
-        """Forget the id of a message, which is the first one with it: the oldest, or a refused one."""
         if stanza.submission is None:
             return
         message_id = stanza.submission.id
-        behind = self._namesakes.get(message_id)
-        if behind is None:
+        # A thread that was interrupted in take_at_once() may have queued the stanza without noting its id.
+        first, behind = self._by_id.get(message_id), self._namesakes.get(message_id, [])
+        if first is stanza:
             del self._by_id[message_id]
-            return
-        self._by_id[message_id] = behind.pop(0)
+            if behind:
+                self._by_id[message_id] = behind.pop(0)
+        elif stanza in behind:
+            behind.remove(stanza)
         if not behind:
-            del self._namesakes[message_id]
+            self._namesakes.pop(message_id, None)
 
     def acknowledge(self, h: int) -> list[Outbound]:
         """Remove and return the stanzas that the server has handled, by its count ``h``.
@@ -297,10 +301,14 @@ class Outbox:
 
     def _remove_oldest(self, count: int) -> list[Outbound]:
         """Remove and return so many of the unacknowledged stanzas."""
-        removed = [self.unacknowledged.popleft() for _ in range(count)]
+        queue, by_id = self.unacknowledged, self._by_id
+        removed = [queue.popleft() for _ in range(count)]
         for stanza in removed:
             self._bytes -= len(stanza.data)
-            self._forget_id(stanza)
+            if self._namesakes:
+                self._forget_id(stanza)
+            elif stanza.submission is not None:
+                by_id.pop(stanza.submission.id, None)
             if stanza.background:
                 self._count_background(stanza, -1)
         return removed

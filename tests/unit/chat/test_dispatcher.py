@@ -273,6 +273,15 @@ def test_what_waits_for_a_repetition_is_forgotten_with_its_user(dispatchers):
     assert not dispatcher._repeating and not dispatcher._timers
 
 
+def test_a_delivery_that_is_to_run_again_is_forgotten_with_its_user(dispatchers):
+    dispatcher = dispatchers()
+    dispatcher.handle = lambda delivery: again_later()
+    dispatcher.put_all([delivery()], 1.0)
+    wait_until(lambda: dispatcher._waiting)
+    assert dispatcher.forget_user() == 1
+    assert not dispatcher._queues and not dispatcher._repeating and not dispatcher._timers
+
+
 def test_a_forgotten_task_leaves_the_newer_one_of_its_key(dispatchers):
     dispatcher, done = dispatchers(events=2), []
     with occupied(dispatcher):

@@ -262,6 +262,14 @@ def test_one_connection_with_one_task_at_a_time_has_one_thread(process):
     assert len(process.threads) == 1
 
 
+def test_a_task_of_a_connection_with_one_at_a_time_is_its_only_work(process):
+    dispatcher, seen = process.dispatcher(), []
+    assert dispatcher.is_working
+    dispatcher.put(Task(lambda: seen.append(dispatcher.is_working)))
+    wait_until(lambda: seen)
+    assert seen == [False]
+
+
 def test_tasks_that_block_delay_no_other_connection(process):
     gate, inside = threading.Event(), threading.Semaphore(0)
 

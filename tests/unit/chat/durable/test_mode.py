@@ -477,6 +477,9 @@ def test_a_broken_store_is_opened_anew_and_those_in_hand_stay_so(kept):
         kept.commit([delivery("b")], None)
     kept.open(5)
     assert kept._store is not broken
+    again = kept._store
+    kept.open(5)
+    assert kept._store is again, "it is whole"
     assert kept.load_saved() == ([], [])
     assert [place.key for place in commit(kept, "b")] == [(PEER, 7, "b")]
 
@@ -617,6 +620,16 @@ def test_the_next_process_has_the_messages_without_an_outcome(kept, path):
         other.known(submission("second"))
     assert list(state.seen) == [(PEER, 5, "sent"), (PEER, 7, "a")]
     other.release()
+
+
+def test_an_event_of_no_conversation_is_kept_as_such(kept):
+    news = SystemMessage(id=None, recipient_id=5, body="restart")
+    kept.commit([Delivery(signal="system_message_received", event=news)], None)
+    kept._in_hand.clear()
+    kept.open(5)
+    [(left, _)], _ = kept.load_saved()
+    assert (left.conversation, left.key) == (None, None)
+    kept._in_hand.clear()
 
 
 def test_a_message_that_was_deferred_is_known_with_that_outcome(kept):
