@@ -58,17 +58,19 @@ def main() -> int:
     for name in wanted:
         if name not in TOPICS:
             parser.error(f"there is no topic {name!r}, only {', '.join(TOPICS)}")
-    rows, failed = _measured(wanted)
-    write(RESULTS, rows)
+    topics, failed = _measured(wanted)
+    write(RESULTS, [row for rows in topics for row in rows])
     if arguments.store:
-        store(STORED, rows)
+        for rows in topics:
+            store(STORED, rows)
     for name in failed:
         print(f"{name} failed", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _measured(wanted: Sequence[str]) -> tuple[list[Row], list[str]]:
-    rows: list[Row] = []
+def _measured(wanted: Sequence[str]) -> tuple[list[Sequence[Row]], list[str]]:
+    """Return the rows of each topic, and the names of the topics that failed."""
+    topics: list[Sequence[Row]] = []
     failed = []
     print(line("", "measured against", "value", "goal", ""))
     for name in wanted:
@@ -78,10 +80,10 @@ def _measured(wanted: Sequence[str]) -> tuple[list[Row], list[str]]:
             traceback.print_exc()
             failed.append(name)
             continue
-        rows += found
+        topics.append(found)
         for row in found:
             print(formatted(row), flush=True)
-    return rows, failed
+    return topics, failed
 
 
 def formatted(row: Row) -> str:
@@ -105,17 +107,22 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 
 def store(path: Path, rows: Sequence[Row]) -> None:
-    """Let the rows take the place of those of the same name in the file, and say where they are from."""
-    found = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    """Let the rows of a topic take the place of its rows in the file, and say where they are from."""
+    old = json.loads(path.read_text())["rows"] if path.exists() else []
     new = {(row.name, row.peer): {**_entry(row), "unit": row.unit} for row in rows}
-    kept = {(entry["name"], entry["peer"]): entry for entry in found["rows"]}
+    is_replaced = [(entry["name"], entry["peer"]) in new for entry in old]
+    # Together, where the first of them was: the name of a row may go on that of the row above it.
+    place = is_replaced.index(True) if True in is_replaced else len(old)
+    behind = [
+        entry for entry, gone in zip(old[place:], is_replaced[place:], strict=True) if not gone
+    ]
     found = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "python": platform.python_version(),
         "versions": {"expat": expat.EXPAT_VERSION.removeprefix("expat_")}
         | {name: version(name) for name in ("requests", "slixmpp", "xmpppy")},
         "date": f"{date.today():%B %Y}",
-        "rows": [*(kept | new).values()],
+        "rows": [*old[:place], *new.values(), *behind],
     }
     path.write_text(json.dumps(found, indent=1) + "\n")
 
