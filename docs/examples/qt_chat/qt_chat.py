@@ -192,8 +192,9 @@ def main(logins):
     for number, window in enumerate(windows):
         window.move(40 + 440 * number, 60)
         window.show()
+    # Not at once: a signal may interrupt a call of the package, whose locks closing would wait for.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: application.closeAllWindows())
+        signal.signal(number, lambda *_: QTimer.singleShot(0, application.closeAllWindows))
     # Qt does not come back to Python by itself, and only there a signal is handled.
     timer = QTimer()
     timer.timeout.connect(lambda: None)
