@@ -223,8 +223,8 @@ class DurableStore:
             f"SELECT {_COLUMNS}, row_number() OVER (PARTITION BY conversation ORDER BY n) AS place"
             " FROM arrivals WHERE message IS NOT NULL"
         )
-        query = f"SELECT {_COLUMNS} FROM ({places}) WHERE ?1 < 0 OR place <= ?1 ORDER BY n"
-        return self._events(query, most)
+        query = f"SELECT {_COLUMNS} FROM ({places}) WHERE ? < 0 OR place <= ? ORDER BY n"
+        return self._events(query, most, most)
 
     def inbox_of(self, conversation: str, first: int, most: int) -> list[Waiting]:
         """Return at most so many events of a conversation, in order, from number ``first`` on."""
