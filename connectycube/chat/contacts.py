@@ -158,7 +158,7 @@ class Contacts(NotCopied):
         user = check_user_id(name, value)
         credentials = self._driver.core.credentials
         if credentials is not None and user == credentials.user_id:
-            raise ArgumentValueError(f"{name} is the user who is logged in")
+            raise ArgumentValueError(f"{name} is the logged-in user")
         return user
 
     def _say(self, kind: str, user: int) -> None:

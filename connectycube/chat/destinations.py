@@ -76,7 +76,7 @@ class Destinations:
         peer_id = check_int("dialog.peer_id", found.peer_id, least=1)
         if peer_id == me:
             raise ArgumentValueError(
-                "dialog is a private dialog with the user who is logged in: give another user"
+                "dialog is a private dialog with the logged-in user: give another user"
             )
         return Destination(found, self._addresses.user(peer_id), "chat")
 

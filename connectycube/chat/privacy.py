@@ -290,7 +290,7 @@ class Privacy(NotCopied):
     def _other(self, name: str, value: object) -> int:
         user = check_user_id(name, value)
         if user == self._me:
-            raise ArgumentValueError(f"{name} is the user who is logged in")
+            raise ArgumentValueError(f"{name} is the logged-in user")
         return user
 
     def _rules_of(self, items: Iterable[PrivacyItem]) -> Sequence[Rule]:

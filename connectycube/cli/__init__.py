@@ -72,9 +72,10 @@ def _unknown(words: Sequence[str]) -> str | None:
     first = words[0]
     if first not in COMMANDS and not first.startswith("-"):
         return f"there is no command {first!r}: {nearest(first, COMMANDS)}"
-    second = "".join(words[1:2]) if first == "emulator" else ""
-    if second and not second.startswith("-") and second not in CONTROLS:
-        return f"there is no command 'emulator {second}': {nearest(second, CONTROLS)}"
+    if first == "emulator":
+        for second in words[1:2]:
+            if not second.startswith("-") and second not in CONTROLS:
+                return f"there is no command 'emulator {second}': {nearest(second, CONTROLS)}"
     return None
 
 

@@ -279,7 +279,7 @@ def _remove_old(path: Path) -> None:
 
 
 def _is_running(text: str) -> bool:
-    """Whether somebody listens at the control API that the lines of a file name."""
+    """Whether a server listens at the address of the control API in a file of variables."""
     found = re.search(
         r"^export CONNECTYCUBE_CONTROL_URL=http://([^:/]+):(\d+)/", text, re.MULTILINE
     )

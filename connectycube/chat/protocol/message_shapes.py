@@ -37,8 +37,8 @@ _WITH_ENTITIES = f"({{}}(?:&(?:{'|'.join(_ENTITIES)});{{}})*)"
 _MOST_OPEN = 96
 
 # XML makes a line feed of a carriage return, and in an attribute a space of each tab and line feed.
-# So these are the characters of XML but for those, "<", ">", "&" and the quote. To say what is left out
-# takes half as long again for each character.
+# So the classes name the other characters of XML, without "<", ">", "&" and the quote. A class that names
+# the excluded characters takes half as long again for each character.
 _OPEN_TEXT = r"[\t\n -%'-;=?-\ufffd\U00010000-\U0010ffff]*"
 _OPEN_VALUES = {
     '"': r"[ !#-%'-;=?-\ufffd\U00010000-\U0010ffff]*",

@@ -142,7 +142,7 @@ def _check_item(name: str, item: object, me: int | None) -> None:
         raise ArgumentTypeError(f"{name} must be a PrivacyItem, not {type(item).__name__}")
     check_int(f"{name}.user_id", item.user_id, least=1)
     if item.user_id == me:
-        raise ArgumentValueError(f"{name}.user_id is the user who is logged in")
+        raise ArgumentValueError(f"{name}.user_id is the logged-in user")
     check_one_of(f"{name}.action", item.action, _ACTIONS)
     check_bool(f"{name}.mutual", item.mutual)
 

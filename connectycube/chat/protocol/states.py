@@ -29,7 +29,7 @@ TRANSITIONS: Mapping[ChatState, frozenset[ChatState]] = {
 """The states that may follow each state. The table in the documentation is made from this one."""
 
 READY_STATES = (_S.READY, _S.RESUMED)
-"""The states in which messages flow. Each message asks for them: to look a member up takes a call."""
+"""The states in which messages flow. Made once: to look up a member of an Enum takes a call."""
 
 CLOSED_STATES = (_S.IDLE, _S.CLOSED)
 """The states without a connection, and without an attempt to make one."""

@@ -48,7 +48,7 @@ def qt_post(window: Any = None) -> Post:
         posted = QtCore.Signal(object)
 
         def __init__(self) -> None:
-            QtCore.QObject.__init__(self)
+            QtCore.QObject.__init__(self)  # super() is of no known type, as QObject is not
             self.posted.connect(self.call, QtCore.Qt.ConnectionType.QueuedConnection)
 
         def call(self, function: Callable[[], object]) -> None:

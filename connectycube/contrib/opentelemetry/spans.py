@@ -38,7 +38,7 @@ from .numbers import Numbers
 
 __all__ = ["Spans", "link_of", "of_event", "of_sending"]
 
-_HANDLE: type[Any] = SendHandle
+_HANDLE: type[Any] = SendHandle  # for isinstance(), which knows no content of the handle
 _OF_OTHERS = (Message, MessageEdit, MessageDeletion, ReactionChange, SystemMessage)
 """Events that somebody sent, with or without a span: their receivers have CONSUMER spans."""
 _OF_METRIC = (

@@ -512,7 +512,7 @@ def test_a_dialog_that_cannot_be_sent_to_is_named(alice, dialog, words):
 
 
 def test_a_private_dialog_with_oneself_is_refused(alice):
-    with logged_in(alice), pytest.raises(ValueError, match="with the user who is logged in"):
+    with logged_in(alice), pytest.raises(ValueError, match="with the logged-in user"):
         alice.chat.send_private(alice.id, "hello me")
 
 

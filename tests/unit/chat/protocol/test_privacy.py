@@ -162,7 +162,7 @@ def test_no_list_can_do_harm(attributes: list[dict[str, str]]) -> None:
         ([5], r"items\[0\] must be a PrivacyItem, not int"),
         ([PrivacyItem(0)], r"items\[0\].user_id must be at least 1"),
         ([PrivacyItem("5")], r"items\[0\].user_id must be an int, not str"),  # type: ignore[arg-type]
-        ([PrivacyItem(5), PrivacyItem(ALICE)], r"items\[1\].user_id is the user who is logged in"),
+        ([PrivacyItem(5), PrivacyItem(ALICE)], r"items\[1\].user_id is the logged-in user"),
         ([PrivacyItem(5), PrivacyItem(5, "allow")], r"items\[1\] is about user 5, again"),
         ([PrivacyItem(5, "block")], r"items\[0\].action must be one of"),
         ([PrivacyItem(5, "deny", 1)], r"items\[0\].mutual must be a bool"),  # type: ignore[arg-type]
