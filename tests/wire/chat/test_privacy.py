@@ -316,7 +316,10 @@ def test_a_list_that_is_not_there_is_item_not_found(two, call):
         (lambda p, me: p.get(""), "name must not be empty"),
         (lambda p, me: p.get("a\x00"), "name holds U"),
         (lambda p, me: p.create("a", []), "items must not be empty"),
-        (lambda p, me: p.create("a", [PrivacyItem(me)]), r"items\[0\].user_id is the logged-in user"),
+        (
+            lambda p, me: p.create("a", [PrivacyItem(me)]),
+            r"items\[0\].user_id is the logged-in user",
+        ),
         (lambda p, me: p.create(None, [PrivacyItem(5)]), "name must be a string"),
         (lambda p, me: p.update("a", [PrivacyItem(5, "no")]), r"items\[0\].action must be one of"),
         (lambda p, me: p.update("a", None), "items must be a list"),
