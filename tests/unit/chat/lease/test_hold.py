@@ -212,7 +212,7 @@ DELAYS = st.sampled_from([0.0, 0.0, 1.0, 6.0, 13.0])
 class Listeners(RuleBasedStateMachine):
     """Listeners in any order of steps: at each moment one of them at most may act."""
 
-    @initialize(style=st.sampled_from(["qmark", "named", "numeric"]))
+    @initialize(style=st.sampled_from(["qmark", "named"]))
     def begin(self, style: str) -> None:
         self.now = Clock()
         self.database = sqlite3.connect(":memory:")

@@ -169,7 +169,7 @@ def test_statements_are_written_in_the_style_of_the_module(style, text, values):
     assert written == (text, values)
 
 
-@pytest.mark.parametrize("style", ["qmark", "numeric", "named"])
+@pytest.mark.parametrize("style", ["qmark", "named"])
 def test_the_styles_that_sqlite_knows_all_work(path, style):
     lease = SqlLease(partial(sqlite3.connect, path), "orders", paramstyle=style)
     assert lease.acquire("first") == 1
@@ -189,6 +189,9 @@ class Translated:
         return self
 
     def execute(self, statement: str, values: Any) -> None:
+        if self._style == "numeric":  # SQLite takes a number for a name
+            self._cursor.execute(statement, {str(n): value for n, value in enumerate(values, 1)})
+            return
         names = values if isinstance(values, dict) else {}
         shown = {name: f":{name}" for name in names}
         text = statement % (shown if names else ("?",) * len(values))
@@ -205,8 +208,8 @@ class Translated:
         return self._cursor.rowcount
 
 
-@pytest.mark.parametrize("style", ["format", "pyformat"])
-def test_the_styles_of_postgresql_and_mysql_all_work(path, style):
+@pytest.mark.parametrize("style", ["format", "pyformat", "numeric"])
+def test_the_styles_of_other_databases_all_work(path, style):
     lease = SqlLease(lambda: Translated(path, style), "orders", paramstyle=style)
     assert lease.acquire("first") == 1
     assert lease.renew("first")
