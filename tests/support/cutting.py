@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-_CALLS = ("CALL", "CALL_FUNCTION", "CALL_METHOD", "CALL_FUNCTION_KW", "CALL_FUNCTION_EX")
+_CALLS = ("CALL", "CALL_FUNCTION", "CALL_METHOD", "CALL_FUNCTION_KW", "CALL_FUNCTION_EX", "CALL_KW")
 
 
 class Cut(KeyboardInterrupt):
@@ -47,6 +47,8 @@ def _cut_at(number: int, run: Callable[[], Any], codes: set[CodeType]) -> bool:
         return trace
 
     before = sys.gettrace()
+    # Python 3.12 traces no opcode unless a frame has asked for them before the tracing begins.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         run()
