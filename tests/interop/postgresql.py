@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.interop.referee_process import HOST, RefereeProcess
 from tests.support import components
+from tests.support.waiting import TIMEOUT
 
 
 class PostgreSQL(RefereeProcess):
@@ -25,8 +26,9 @@ class PostgreSQL(RefereeProcess):
 
     @property
     def address(self) -> str:
-        """How psycopg connects to it, within two seconds or not at all."""
-        return f"host={HOST} port={self.port} user=postgres dbname=postgres connect_timeout=2"
+        """How psycopg connects to it; a stopped server refuses at once, a busy machine takes seconds."""
+        server = f"host={HOST} port={self.port} connect_timeout={TIMEOUT:.0f}"
+        return f"{server} user=postgres dbname=postgres"
 
     def _configure(self) -> None:
         if self._data.exists():

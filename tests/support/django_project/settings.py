@@ -54,7 +54,7 @@ if "SHOP_POSTGRESQL" in os.environ:
             "PORT": os.environ["SHOP_POSTGRESQL"],
             "USER": "postgres",
             "NAME": "postgres",
-            "OPTIONS": {"connect_timeout": 2},
+            "OPTIONS": {"connect_timeout": 10},
             "CONN_MAX_AGE": int(os.environ.get("SHOP_CONN_MAX_AGE", "0")),
             "CONN_HEALTH_CHECKS": True,
         }
