@@ -144,7 +144,7 @@ properties: venv
 	@EXAMPLES='$(or $(EXAMPLES),1000)' $(PARALLEL) -m hypothesis tests/unit tests/wire tests/soak
 
 jitter: venv referees
-	@SEED='$(SEED)' $(PYTEST) -p tests.support.jitter \
+	@SEED='$(SEED)' $(PARALLEL) -p tests.support.jitter \
 		--ignore=tests/unit/chat/protocol --ignore=tests/interop/texts \
 		tests/unit/chat tests/wire tests/interop tests/processes
 
