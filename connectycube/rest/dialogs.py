@@ -510,7 +510,7 @@ class Dialogs(NotCopied):
         Args:
             dialogs: One dialog or a list of them.
             force: True deletes for everybody; only the owner may do that.
-            timeout: Seconds for the whole call; by default those of ``Config.timeouts``.
+            timeout: Seconds for all calls together; by default those of ``Config.timeouts``.
 
         Returns:
             The outcome for each dialog of a list.
