@@ -89,8 +89,37 @@ def test_a_keyring_that_does_not_answer_is_waited_for_in_vain_once(ring, monkeyp
     end.set()
 
 
+def test_a_bus_that_is_slow_once_is_asked_again(ring, monkeypatch):
+    KeyringSecrets().save("work", SECRETS)
+    answers = [TimeoutError("Did not authenticate in 1.0 seconds")]
+    check = ring._check
+    monkeypatch.setattr(ring, "_check", lambda: raise_first(answers) or check())
+    assert KeyringSecrets().load("work") == SECRETS
+    assert answers == []
+
+
+def test_a_bus_that_is_slow_each_time_is_named(ring, monkeypatch):
+    monkeypatch.setattr(secret_store, "_SECONDS", 0.05)
+    monkeypatch.setattr(ring, "_check", lambda: raise_first([TimeoutError("no answer in 1 s")]))
+    with pytest.raises(SecretStoreError, match=r"no answer in 1 s|not answered in 0\.05 seconds"):
+        KeyringSecrets().load("work")
+
+
+def raise_first(errors):
+    if errors:
+        raise errors.pop()
+
+
+def test_a_bus_that_was_slow_is_looked_for_again(ring, monkeypatch, tmp_path):
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path / 'bus'}")
+    keyring.set_keyring(fail.Keyring())
+    monkeypatch.setattr(keyring.core, "init_backend", lambda: keyring.set_keyring(ring))
+    assert new_store(tmp_path, in_file=False).kind == "keyring"
+
+
 @pytest.mark.parametrize("backend", [fail.Keyring, null.Keyring])
-def test_a_machine_without_a_keyring_has_the_file(backend, ring, tmp_path):
+def test_a_machine_without_a_keyring_has_the_file(backend, ring, tmp_path, monkeypatch):
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     assert new_store(tmp_path, in_file=False).kind == "keyring"
     assert new_store(tmp_path, in_file=True).kind == "file"
     keyring.set_keyring(backend())
