@@ -18,9 +18,11 @@ def is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # Some releases of Python count ::ffff:127.0.0.1 in: another spelling, as 127.1 is.
+    return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
 
 
 def may_be_loopback(host: str) -> bool:

@@ -105,11 +105,13 @@ def test_an_error_of_the_steps_is_raised_and_kept_nowhere():
 
 
 def test_without_another_thread_steps_are_taken_and_a_start_fails(monkeypatch):
-    def refuse(*arguments):
+    def refuse(*arguments, **named):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(_threads._thread, "start_new_thread", refuse)
-    monkeypatch.setattr(threading, "_start_new_thread", refuse)
+    for name in ("_start_new_thread", "_start_joinable_thread"):  # the second from Python 3.13 on
+        if hasattr(threading, name):
+            monkeypatch.setattr(threading, name, refuse)
     taken = []
     uninterrupted(lambda: taken.append(1), lambda: taken.append(2))
     assert taken == [1, 2]

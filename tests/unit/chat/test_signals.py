@@ -1,7 +1,6 @@
 import functools
 import gc
 import inspect
-import operator
 import queue
 import sys
 import threading
@@ -351,7 +350,7 @@ class ClaimsAnother:
 @pytest.mark.parametrize(
     "receiver",
     [
-        *(ClaimsAnother(), queue.SimpleQueue().put, operator.itemgetter(1), dict, Mock()),
+        *(ClaimsAnother(), queue.SimpleQueue().put, dict, Mock()),
         *(functools.lru_cache(plain), create_autospec(plain), {}.setdefault),
     ],
     ids=lambda receiver: type(receiver).__name__,
