@@ -621,14 +621,15 @@ class Emulator:
             The dialog's id.
 
         Raises:
+            ArgumentTypeError: An id is no int.
             ArgumentValueError: A user does not exist.
             RuntimeError: The emulator is not running.
         """
 
         def add(service: Service) -> str:
-            conversations = service.conversations
-            conversations.check_users([owner_id, *admins_ids])
-            dialog = conversations.add_dialog(
+            service.seeder.check_users("owner_id", [owner_id])
+            service.seeder.check_users("admins_ids", admins_ids)
+            dialog = service.conversations.add_dialog(
                 BROADCAST,
                 owner_id,
                 [owner_id],
@@ -805,8 +806,11 @@ class Emulator:
             The dialog's id, or None if the two have no private dialog.
 
         Raises:
+            ArgumentTypeError, ArgumentValueError: An id is no int, or has more than 64 bits.
             RuntimeError: The emulator is not running.
         """
+        check_int("user_id", user_id)
+        check_int("other_id", other_id)
 
         def read(service: Service) -> str | None:
             row = service.conversations.store.private_dialog(user_id, other_id)

@@ -98,9 +98,9 @@ class Seeder:
         check_one_of("kind", kind, _KINDS)
         occupants = check_list("occupants_ids", occupants_ids, "ids of users")
         admins = check_list("admins_ids", admins_ids, "ids of users")
-        self._check_users("owner_id", [owner_id])
-        self._check_users("occupants_ids", occupants)
-        self._check_users("admins_ids", admins)
+        self.check_users("owner_id", [owner_id])
+        self.check_users("occupants_ids", occupants)
+        self.check_users("admins_ids", admins)
         if len(set(admins)) > MOST_ADMINS:
             raise ArgumentValueError(f"admins_ids must name at most {MOST_ADMINS} users")
         texts = {"name": name, "description": description, "photo": photo}
@@ -127,7 +127,8 @@ class Seeder:
             )
         return str(self._conversations.private_dialog(owner_id, others.pop())["id"])
 
-    def _check_users(self, name: str, user_ids: Iterable[object]) -> None:
+    def check_users(self, name: str, user_ids: Iterable[object]) -> None:
+        """Raise unless these are the ids of users; ``name`` is that of the argument."""
         for user_id in user_ids:
             check_int(name, user_id)
         try:
