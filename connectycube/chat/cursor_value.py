@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from .._checks import repr_of
 from .._containers import AnyList, AnyMapping, AnyTuple
 from .protocol.seen_messages import Key
 
@@ -124,7 +125,7 @@ def _key(name: str, parts: Sequence[object]) -> Key:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr_of(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
