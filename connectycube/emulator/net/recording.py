@@ -1,4 +1,4 @@
-"""Recording: notes one HTTP request and its answer for the log of exchanges, and errors for the other log."""
+"""Recording: notes one HTTP request and its answer for the log of exchanges, and logs the emulator's errors."""
 
 from __future__ import annotations
 
