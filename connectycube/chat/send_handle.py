@@ -89,7 +89,7 @@ class SendHandle(NotCopied, Future[Sent]):
         self._receivers = receivers
         self._is_done = False
         self._error: Exception | None = None
-        # Not the list of Future: the connection thread would call what is in it.
+        # Not the list of Future: the connection thread would call the callbacks in it.
         self._callbacks: tuple[DoneCallback, ...] = ()
         self._is_future = False
 

@@ -1,4 +1,4 @@
-"""Recording: notes one HTTP request and its answer for the log of exchanges, and logs the emulator's errors."""
+"""Recording: notes HTTP requests and their answers for the log of exchanges, and logs internal errors."""
 
 from __future__ import annotations
 
