@@ -474,7 +474,7 @@ class Dispatcher:
         has_run = False
         while True:
             if lock is not workers.lock:
-                return  # the task has forked, and this is the child, in which nobody releases the lock
+                return  # the task has forked, and this is the child, in which no thread releases the lock
             calls: Sequence[Callable[[], object]] = ()
             with lock:
                 if task is not None:
