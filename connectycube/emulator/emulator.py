@@ -24,7 +24,6 @@ from .control.exchanges import Exchanges
 from .control.faults import Faults
 from .control.loader import Loader, LoadReport, read_document
 from .db.data_folder import claim_folder
-from .domain.conversations import BROADCAST
 from .domain.pushes import Push
 from .domain.times import Clock
 from .net.access import Access, read_origins
@@ -625,22 +624,10 @@ class Emulator:
             ArgumentValueError: A user does not exist.
             RuntimeError: The emulator is not running.
         """
-
-        def add(service: Service) -> str:
-            service.seeder.check_users("owner_id", [owner_id])
-            service.seeder.check_users("admins_ids", admins_ids)
-            dialog = service.conversations.add_dialog(
-                BROADCAST,
-                owner_id,
-                [owner_id],
-                admins=admins_ids,
-                name=name,
-                description=description,
-                photo=photo,
-            )
-            return str(dialog["id"])
-
-        return self._call(add)
+        texts = {"name": name, "description": description, "photo": photo}
+        return self._call(
+            lambda service: service.seeder.broadcast_dialog(owner_id, admins_ids, texts)
+        )
 
     def kick(
         self,

@@ -17,7 +17,13 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from ..db.store import Row
 from ..domain.accounts import USER_COLUMNS, Accounts, is_password_hash
 from ..domain.api_error import ApiError
-from ..domain.conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
+from ..domain.conversations import (
+    BROADCAST,
+    PRIVATE,
+    BackdatedMessage,
+    Conversations,
+    NewMessage,
+)
 from ..domain.identifiers import is_object_id
 from ..domain.roles import MOST_ADMINS, TYPES
 
@@ -98,9 +104,9 @@ class Seeder:
         check_one_of("kind", kind, _KINDS)
         occupants = check_list("occupants_ids", occupants_ids, "ids of users")
         admins = check_list("admins_ids", admins_ids, "ids of users")
-        self.check_users("owner_id", [owner_id])
-        self.check_users("occupants_ids", occupants)
-        self.check_users("admins_ids", admins)
+        self._check_users("owner_id", [owner_id])
+        self._check_users("occupants_ids", occupants)
+        self._check_users("admins_ids", admins)
         if len(set(admins)) > MOST_ADMINS:
             raise ArgumentValueError(f"admins_ids must name at most {MOST_ADMINS} users")
         texts = {"name": name, "description": description, "photo": photo}
@@ -117,6 +123,17 @@ class Seeder:
         )
         return str(row["id"])
 
+    def broadcast_dialog(
+        self, owner_id: int, admins_ids: Sequence[int], texts: Mapping[str, str | None]
+    ) -> str:
+        """Add a broadcast dialog, whose admins are no occupants, and return the id."""
+        self._check_users("owner_id", [owner_id])
+        self._check_users("admins_ids", admins_ids)
+        row = self._conversations.add_dialog(
+            BROADCAST, owner_id, [owner_id], admins=admins_ids, **texts
+        )
+        return str(row["id"])
+
     def _private_dialog(self, owner_id: int, occupants: Sequence[int], has_more: bool) -> str:
         others = set(occupants) - {owner_id}
         if len(others) != 1:
@@ -127,8 +144,7 @@ class Seeder:
             )
         return str(self._conversations.private_dialog(owner_id, others.pop())["id"])
 
-    def check_users(self, name: str, user_ids: Iterable[object]) -> None:
-        """Raise unless these are the ids of users; ``name`` is that of the argument."""
+    def _check_users(self, name: str, user_ids: Iterable[object]) -> None:
         for user_id in user_ids:
             check_int(name, user_id)
         try:
