@@ -144,7 +144,7 @@ class DialogId(_ParamType):
 
     name = "dialog"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the id, or say where to find one."""
         try:
             return check_id("dialog", value)
