@@ -41,6 +41,8 @@ MILLISECONDS_FROM = 100_000_000_000
 """Above this a unix time counts milliseconds: as seconds it is the year 5138."""
 
 _DEEPEST = 32
+# The largest integer of the service. Python neither writes nor reads an int of thousands of digits.
+_MOST = 2**63 - 1
 _NOT_IN_IDS = re.compile("[ /?#,@]")
 _TAKES_KEYWORDS = 0x08  # a flag of code objects: the function has a parameter like **others
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -78,13 +80,12 @@ def check_http_url(name: str, value: object) -> SplitResult:
     return parts
 
 
-def check_int(
-    name: str, value: object, *, least: int | None = None, most: int | None = None
-) -> int:
-    """Return ``value`` if it is an int (no bool) within the bounds."""
+def check_int(name: str, value: object, *, least: int = -_MOST, most: int | None = None) -> int:
+    """Return ``value`` if it is an int (no bool) within the bounds, by default those of 64 bits."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}")
-    if (least is not None and value < least) or (most is not None and value > most):
+    most = _MOST if most is None else most
+    if value < least or value > most:
         raise _out_of_bounds(name, value, least, most)
     return value
 
@@ -129,7 +130,7 @@ def check_one_of(name: str, value: object, choices: Collection[object]) -> objec
     """Return ``value`` if it is one of ``choices``."""
     if value not in choices:
         known = ", ".join(sorted(map(repr, choices)))
-        raise ArgumentValueError(f"{name} must be one of {known}, not {value!r}")
+        raise ArgumentValueError(f"{name} must be one of {known}, not {repr_of(value)}")
     return value
 
 
@@ -189,12 +190,13 @@ def check_json_object(name: str, value: object, *, empty: bool = True) -> dict[s
 def _json_value(name: str, value: object, depth: int) -> Any:
     if depth == 0:
         raise ArgumentValueError(f"{name} is nested too deeply")
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return check_str(name, value, empty=True)
-    if isinstance(value, float):
-        return check_number(name, value)
+    if isinstance(value, (int, float)):
+        check_number(name, value)
+        return value
     if isinstance(value, AnyMapping):
         return {
             check_str(f"a key of {name}", key): _json_value(f"{name}[{key!r}]", entry, depth - 1)
@@ -209,7 +211,7 @@ def _out_of_bounds(
     name: str, value: float, least: float | None, most: float | None
 ) -> ArgumentValueError:
     bound = f"at least {least}" if least is not None and value < least else f"at most {most}"
-    return ArgumentValueError(f"{name} must be {bound}, not {value}")
+    return ArgumentValueError(f"{name} must be {bound}, not {repr_of(value)}")
 
 
 # --- callables of the application ---------------------------------------------------------------
@@ -309,6 +311,8 @@ def repr_of(value: object) -> str:
     try:
         return repr(value)
     except Exception as error:  # noqa: BLE001 - it is the application's code
+        if isinstance(value, int):  # Python refuses to write thousands of digits
+            return f"an int of {value.bit_length()} bits"
         return f"<{type(value).__qualname__}, whose repr() raised {type(error).__qualname__}>"
 
 

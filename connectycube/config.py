@@ -619,7 +619,8 @@ class Config:
             if name in values or not text:
                 continue
             if name in ("app_id", "chat_port"):
-                if not text.isascii() or not text.isdigit():
+                # Python refuses to read thousands of digits.
+                if not text.isascii() or not text.isdigit() or len(text) > 19:
                     raise ArgumentValueError(f"{variable} must be a whole number")
                 values[name] = int(text)
             else:

@@ -105,7 +105,7 @@ class Answers:
 
 
 class Running(threading.local):
-    """The receiver that the calling thread runs, and for which event; without a delivery: none."""
+    """The receiver that the calling thread runs, and the event; without a delivery it runs none."""
 
     delivery: Delivery | None = None
     entry: InboxEntry | None = None
@@ -113,7 +113,7 @@ class Running(threading.local):
     answers: Answers | None = None
     """None before the first message of the first attempt."""
     hold: Hold | None = None
-    """That of the lease under which the event arrived."""
+    """The hold of the lease under which the event arrived."""
     user_id: int | None = None
     """The user whose receiver it is; None outside of receivers."""
 
@@ -150,7 +150,7 @@ class Running(threading.local):
     def answers_of(self, store_id: str) -> Answers | None:
         """Return the answers of the running receiver; None outside of receivers.
 
-        ``store_id`` is that of the connection, for events that are in no durable store.
+        ``store_id`` is the id that the connection uses for events that are in no durable store.
         """
         delivery = self.delivery
         if delivery is None:

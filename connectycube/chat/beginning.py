@@ -68,7 +68,7 @@ class Beginnings:
     def find(
         self, core: Core, kept: Kept, user_id: int, since: float | None, deadline: Deadline
     ) -> Beginning | None:
-        """Return the beginning of a login that is about to be made; None if it goes on where it was.
+        """Return the beginning of a login that is about to be made; None if the session goes on.
 
         It is ``since``, in unix seconds, if that is not None, and not later than now. ``kept`` is what is
         kept of the connection; at the first login with it history is asked. So no lock may be held.

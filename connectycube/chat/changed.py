@@ -1,4 +1,4 @@
-"""A condition that notifies only if a thread waits: each read and each task does, and mostly nobody waits."""
+"""A condition that notifies only if a thread waits: each read and task notifies, and few have a waiter."""
 
 from __future__ import annotations
 

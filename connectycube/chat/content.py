@@ -23,13 +23,13 @@ _ARGUMENTS = {
         for name in ("attachments", "destroy_after", "markable", "save_to_history", "silent")
     },
 }
-"""What a call that sends a message takes, and how: custom parameters need other names."""
+"""The arguments of the calls that send a message: custom parameters need other names."""
 
 
 def content_of(message: object, custom: object, more: Mapping[str, object], clean: bool) -> Message:
     """Return the content of a message to send: a body or a Message, with the custom parameters added.
 
-    A Message with a sender came from somebody: its content is forwarded, without its id and date.
+    A Message with a sender was received from a user: its content is forwarded, without its id and date.
     """
     if isinstance(message, str):
         content = Message(body=message)

@@ -79,7 +79,7 @@ class CursorMode:
         self._history = history
         self._service_time = service_time
         self._changed = threading.Condition()
-        self._loaded: CursorValue | None = None  # what the store has, or will have
+        self._loaded: CursorValue | None = None  # the value that the store has, or will have
         self._is_first = False  # nothing was saved before this process
         self._has_begun = False
         self._handled: deque[tuple[Key, float]] = deque(maxlen=_MOST_HANDLED)
@@ -89,9 +89,10 @@ class CursorMode:
         self._saved: list[Saved] = []
         self._next = 1
         self._cursor: float | None = None  # the core's newest cursor
-        self._begun: tuple[float, float] | None = None  # that of the start, by both clocks
+        self._begun: tuple[float, float] | None = None  # the cursor at the start, by both clocks
         self.running: Running = Running()
-        self._memory_id = secrets.token_hex(16)  # for events that are no messages
+        # The id of the store for events that are no messages.
+        self._memory_id = secrets.token_hex(16)
         self._thread: threading.Thread | None = None
         self._is_dirty = False
         self._is_urgent = False  # the next save does not wait for its second
@@ -102,7 +103,7 @@ class CursorMode:
         self._is_saving = False
         self._is_unsaved = False  # the last call of the store's save has failed
         self.hold: Hold | None = None
-        """That of the lease of the login: when it is over, the value belongs to the next holder."""
+        """The hold of the login's lease: when it is over, the value belongs to the next holder."""
 
     # --- login and end ---
 
@@ -129,7 +130,7 @@ class CursorMode:
             )
 
     def _load(self, deadline: Deadline) -> object:
-        """Return what the store has; a login that comes while it is loaded waits for the same call."""
+        """Return the value in the store; a login during the load waits for the same call."""
         with self._changed:
             loading = self._loading
             if loading is None:
@@ -189,7 +190,7 @@ class CursorMode:
 
     @property
     def kept(self) -> Kept:
-        """Nothing: there is no file."""
+        """An empty Kept: there is no file."""
         return Kept()
 
     @property
@@ -223,7 +224,7 @@ class CursorMode:
     def _bound(self) -> float | None:
         """Return the moment before which nothing is read from history.
 
-        It is the first login, or that of an older offline copy which a process died with.
+        It is the moment of the first login, or of an older offline copy that was not handled.
         """
         assert self._loaded is not None
         first, low = self._loaded.first, self._loaded.low

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from .._checks import repr_of
 from .._containers import AnyList, AnyMapping, AnyTuple
 from .protocol.seen_messages import Key
 
@@ -22,10 +23,10 @@ _MOST_HANDLED, _MOST_OLDER = 140_000, 40_000  # bytes of JSON
 class CursorValue:
     """Where a connection was; times are unix seconds by the service's clock.
 
-    ``identity`` is that of the bot: the ids of its answers derive from it, so it never changes. ``first`` is
-    the moment of the first login, ``low`` the one before which every message was handled. ``handled`` are the
-    messages since then, with the times, that were handled as well. ``older`` are those of the second of the
-    first login that history had before, and that did not arrive since.
+    ``identity`` identifies the bot: the ids of its answers derive from it, so it never changes. ``first`` is
+    the moment of the first login, ``low`` the moment before which every message was handled. ``handled`` are
+    the messages since then, with the times, that were handled as well. ``older`` are the messages of the
+    second of the first login that history had before it, and that have not arrived since.
     """
 
     app_id: int
@@ -78,7 +79,7 @@ def value_of(data: object) -> CursorValue:
             (_key("handled", key), _time("handled", at))
             for *key, at in _entries("handled", data.get("handled"), 4)
         ),
-        # A value of before this field has none.
+        # A value that was saved before this field was added has none.
         older=tuple(_key("older", key) for key in _entries("older", data.get("older", []), 3)),
     )
 
@@ -124,7 +125,7 @@ def _key(name: str, parts: Sequence[object]) -> Key:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr_of(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -116,8 +116,8 @@ class Dispatcher:
         self._ready: deque[Hashable] = deque()  # the keys of queues with tasks and without a worker
         # The keys of queues whose first task is to run again later.
         self._waiting: set[Hashable] = set()
-        self._repeating: set[Hashable] = set()  # those, and those whose first task runs again now
-        self._outdated: set[Hashable] = set()  # those whose running task is of an earlier user
+        self._repeating: set[Hashable] = set()  # these, and those whose first task runs again now
+        self._outdated: set[Hashable] = set()  # the keys whose running task is of an earlier user
         # What becomes due, as (moment, number, key of a queue that waits, or a task to queue).
         self._timers: list[tuple[float, int, Hashable]] = []
         self._numbers = itertools.count()
@@ -155,7 +155,7 @@ class Dispatcher:
         """Run no more tasks once all queues are empty, or wait for a repetition."""
         with self._lock:
             self._cancel_timers(lambda due: isinstance(due, Task))
-            # Before it stops: what is behind the tasks that are left is run.
+            # Before it stops, so that the tasks behind those that are left still run.
             left = [task for key in tuple(self._waiting) for task in self._leave(key)]
             self._stopping = True
             self._room.notify_all()
@@ -474,7 +474,7 @@ class Dispatcher:
         has_run = False
         while True:
             if lock is not workers.lock:
-                return  # the task has forked, and this is the child, in which nobody releases the lock
+                return  # the task has forked, and this is the child, in which no thread releases the lock
             calls: Sequence[Callable[[], object]] = ()
             with lock:
                 if task is not None:

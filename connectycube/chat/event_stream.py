@@ -64,7 +64,7 @@ class EventStream(NotCopied, Generic[Event_co]):
         self._ended = False
         self._reason: Exception | None = None
         self.hold: Hold | None = None
-        """That of the lease under which the events arrived; for the connection alone."""
+        """The hold of the lease under which the events arrived; for the connection alone."""
         register_for_fork(self)
 
     def next(
@@ -200,14 +200,14 @@ class Streams:
 
     def __init__(self) -> None:
         self.hold: Hold | None = None
-        """That of the lease under which events arrive now; None: there is no lease."""
+        """The hold of the lease under which events arrive now; None: there is no lease."""
         self.open: tuple[weakref.ref[EventStream[object]], ...] = ()
-        """Refer to all streams; without any, an event of a stanza need not be fed to them."""
+        """References to all streams; without any, an event of a stanza need not be fed to them."""
         self._lock = threading.Lock()
         self._shown = SeenMessages()
-        self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown, …
-        self._before: dict[str, int] = {}  # … that of the link before, …
-        self._replayed: dict[str, int] = {}  # … and that of when the session was resumed
+        self._newest: dict[str, int] = {}  # by signal: the last stanza that was shown,
+        self._before: dict[str, int] = {}  # the last one of the link before,
+        self._replayed: dict[str, int] = {}  # and the last one when the session was resumed
 
     def add(self, stream: EventStream[object]) -> None:
         """Feed a stream from now on."""

@@ -19,8 +19,8 @@ class ForkWarning:
     The parent logs it, before the fork: a thread that writes to a log at that moment holds the lock of the
     log's stream, and that thread is not there in the child, which would wait for the lock forever.
 
-    ``name`` is that of the chat or the fleet. A thread that forks calls ``is_connected()``, so it must take
-    no lock.
+    ``name`` is the name of the chat or the fleet. A thread that forks calls ``is_connected()``, so it must
+    take no lock.
     """
 
     def __init__(self, name: str, is_connected: Callable[[], bool], signals: ChatSignals) -> None:

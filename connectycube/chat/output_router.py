@@ -74,7 +74,7 @@ class OutputRouter:
         self._dispatcher = dispatcher
         self._receivers = receivers
         self._last_user: int | None = None
-        self._last_warning = ""  # what was last said of the dead letters
+        self._last_warning = ""  # the last warning about the dead letters
         self._read_back = read_back
         self._state_changed = state_changed
         self._slow = slow
@@ -99,7 +99,7 @@ class OutputRouter:
 
     @property
     def wants_sent(self) -> bool:
-        """Whether there is somebody to be told that a message was sent."""
+        """Whether a receiver, a stream or the observer is to be told that a message was sent."""
         receivers = self._receivers.chat.message_sent.receivers
         return bool(receivers) or bool(self.streams.open) or self._notes is not None
 
@@ -249,7 +249,7 @@ class OutputRouter:
                 self.streams.feed(delivery)
             self._dispatcher.put(self._task(delivery, entry, now), bounded=False, counts=counts)
             if entry.n <= self._queued_to.get(entry.key[0], 0):
-                continue  # it was counted and told of then
+                continue  # it was counted and reported when it arrived
             if getattr(delivery.event, "redelivered", False):
                 self._tally.redelivered += 1
             if self._notes is not None:

@@ -111,7 +111,7 @@ class Receivers:
         self._durability: Durability | CursorMode
         self._tally: Tally
         self.hold: Hold | None = None
-        """That of the lease under which events arrive now; None: there is no lease."""
+        """The hold of the lease under which events arrive now; None: there is no lease."""
         self.user_id: int | None = None
 
     def attach(

@@ -58,8 +58,8 @@ class SendHandle(NotCopied, Future[Sent]):
         ('Hello', True)
     """
 
-    # There may be many handles, and few are waited for. So what is Future's own, a lock among it, is made
-    # once somebody waits, or adds a callback: until then it is not in the dictionary.
+    # There may be many handles, and threads wait for few of them. So the attributes of Future, a lock among
+    # them, are made once a thread waits or adds a callback: until then they are not in the dictionary.
     __slots__ = (
         "_callbacks",
         "_default_timeout",
@@ -89,7 +89,7 @@ class SendHandle(NotCopied, Future[Sent]):
         self._receivers = receivers
         self._is_done = False
         self._error: Exception | None = None
-        # Not the list of Future: the connection thread would call what is in it.
+        # Not the list of Future: the connection thread would call the callbacks in it.
         self._callbacks: tuple[DoneCallback, ...] = ()
         self._is_future = False
 
@@ -99,7 +99,7 @@ class SendHandle(NotCopied, Future[Sent]):
         # two finds what the other has done, or both do.
         self._is_future = True
         made: Future[Sent] = Future()
-        made.set_running_or_notify_cancel()  # so that nobody can cancel it
+        made.set_running_or_notify_cancel()  # so that no thread can cancel it
         if self._is_done:
             self._finish(made)
         # Two threads may come here, or one again that a signal's handler has cut off: the values of the first

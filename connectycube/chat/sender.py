@@ -109,17 +109,17 @@ class Sender:
             if self._driver.exclusive.hold is not None:
                 self._check_lease()
             session = self._core.open_session
-            has_room = session.has_room(0)
-            if has_room:
-                try:
-                    action(session, time.monotonic())
-                    self._driver.after_command()
-                except ConnectyCubeError:
-                    raise
-                except BaseException:
-                    self._driver.cut_off()
-                    raise
-            return has_room
+            if not session.has_room(0):
+                return False
+            try:
+                action(session, time.monotonic())
+                self._driver.after_command()
+            except ConnectyCubeError:
+                raise
+            except BaseException:
+                self._driver.cut_off()
+                raise
+            return True
 
     def wait_for_room(self, size: int, deadline: Deadline) -> None:
         """Wait until so many bytes have room, or raise SendQueueFullError; the mutex is held."""
@@ -141,34 +141,25 @@ class Sender:
             self.waiting -= 1
 
     def _submit_if_room(self, submission: Submission, data: bytes) -> AnyHandle | None:
-        arriving, is_over = self._arriving, False
+        """Submit a message; return the handle of the message with this id, or None if there is no room."""
+        handle = None
         try:
-            arriving.add(submission)
+            self._arriving.add(submission)
             with self._mutex:
-                arriving.discard(submission)
-                try:
-                    try:
-                        return self._put(submission, data)
-                    finally:
-                        # Also what earlier threads have left, whatever became of this message.
-                        if not arriving or len(self._core.session.outgoing) > _MOST_LEFT:
-                            is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
-                            self._driver.after_submit(is_due_sooner=is_due_sooner)
-                        is_over = True
-                except ConnectyCubeError:
-                    raise
-                except BaseException:
-                    self._driver.cut_off()
-                    raise
+                self._arriving.discard(submission)
+                handle = self._put(submission, data)
+            return handle
         finally:
-            # A signal's handler may have raised at any step. Nobody may wait for this thread from then on,
-            # and the connection thread writes what this and other threads have left.
-            if not is_over:
-                arriving.discard(submission)
+            if handle is not submission.waiter:
+                # The message was sent before, has no room or was refused, or a signal's handler has raised at
+                # any step. No thread may wait for this one now, and the connection thread writes what others
+                # have left.
+                self._arriving.discard(submission)
                 self._driver.wake()
 
     def _put(self, submission: Submission, data: bytes) -> AnyHandle | None:
-        """Put a message into the outbound buffer; return its handle, or None if there is no room."""
+        """Put a message into the outbound buffer, and write it unless the next thread does."""
+        assert self._mutex.locked()
         if self._driver.exclusive.hold is not None:
             self._check_lease()
         session = self._core.open_session
@@ -181,12 +172,19 @@ class Sender:
             return None
         # The store first: a message that the server may get must survive this process.
         self._durability.accept(submission, data)
-        if session.submit(submission, data, time.monotonic()):
-            self._is_due_sooner = True
-        handle: AnyHandle = submission.waiter
-        self._unsettled.add(handle)
-        if self._driver.notes is not None:
-            self._driver.notes.note("message_submitted", handle)
+        try:
+            if session.submit(submission, data, time.monotonic()):
+                self._is_due_sooner = True
+            handle: AnyHandle = submission.waiter
+            self._unsettled.add(handle)
+            if self._driver.notes is not None:
+                self._driver.notes.note("message_submitted", handle)
+            if not self._arriving or len(session.outgoing) > _MOST_LEFT:
+                is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
+                self._driver.after_submit(is_due_sooner=is_due_sooner)
+        except BaseException:
+            self._driver.cut_off()
+            raise
         return handle
 
     def _check_lease(self) -> None:

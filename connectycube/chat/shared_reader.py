@@ -242,7 +242,7 @@ class SharedReader:
             place.over.set()
 
     def _take_all(self, waker: Waker) -> list[Place]:
-        """Return all runs, so that those which begin later have another thread."""
+        """Return all runs, so that runs which begin later get another thread."""
         with self._lock:
             places, self._places = list(self._places), set()
             if self._waker is waker:
@@ -266,7 +266,7 @@ class SharedReader:
         return True
 
     def _release_slot(self, place: Place) -> None:
-        """Let the next one connect, if this one does so no more."""
+        """Let the next run connect, if this one does not connect any more."""
         self._waiting.pop(place, None)
         if not place.has_slot:
             return

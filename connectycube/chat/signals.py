@@ -97,10 +97,10 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         self.name = name
         self.event = event
         self.check_open: Callable[[], None] | None = None
-        """Raises ClientClosedError once the client is closed, whose receivers nobody would call."""
+        """Raises ClientClosedError once the client is closed, whose receivers would never be called."""
         self._lock = threading.RLock()  # a weak receiver may be collected while it is held
         self._alike: tuple[Connection, ...] | None = None
-        """The connections, if they are the same for every sender until somebody connects or disconnects."""
+        """The connections, if they are the same for every sender; None after a change of the receivers."""
         self._options: dict[Hashable, _Options] = {}
         register_for_fork(self)
 

@@ -43,8 +43,8 @@ class _Entered:
 class Tally:
     """What a connection has done so far; one for each process.
 
-    The driver's mutex is held by those who write, but for ``gave_up``. A reader needs no lock: each count is
-    right, while two of them may be a moment apart.
+    The driver's mutex is held by the threads that write, except in ``gave_up``. A reader needs no lock: each
+    count is right, while two of them may be a moment apart.
     """
 
     def __init__(

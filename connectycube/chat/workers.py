@@ -269,7 +269,7 @@ class Workers:
         elif gate in self._idle:
             self._idle.remove(gate)
         else:
-            return True  # who woke it has counted it among those that look
+            return True  # the thread that woke it has counted it among the threads that look
         self._looking += 1
         return False
 

@@ -127,7 +127,7 @@ def _application(shell: Shell, before: Profile | None, name: str, app: dict[str,
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise Failure(f"the id of an application is a number, not {text!r}", 2)
     return int(text)
 

@@ -11,7 +11,7 @@ import click
 
 from .failure import Failure
 from .printable import local_time, one_line
-from .shell import Shell, command, group, pass_shell
+from .shell import DialogId, Shell, command, group, pass_shell
 
 if TYPE_CHECKING:
     from connectycube import ConnectyCube, Dialog
@@ -84,7 +84,7 @@ def dialog() -> None:
 
 
 @dialog.command()
-@click.argument("dialog_id", metavar="DIALOG")
+@click.argument("dialog_id", metavar="DIALOG", type=DialogId())
 @pass_shell
 def show(shell: Shell, dialog_id: str) -> None:
     """Show a dialog, with its users."""
@@ -132,7 +132,7 @@ def create(
 
 
 @dialog.command()
-@click.argument("dialog_id", metavar="DIALOG")
+@click.argument("dialog_id", metavar="DIALOG", type=DialogId())
 @click.option("--name", metavar="TEXT", help="The new name.")
 @click.option("--description", metavar="TEXT", help="What it is about; empty clears it.")
 @click.option("--photo", metavar="UID", help="The picture; empty clears it.")
@@ -168,7 +168,7 @@ def update(
 
 
 @dialog.command()
-@click.argument("dialog_ids", metavar="DIALOG...", nargs=-1, required=True)
+@click.argument("dialog_ids", metavar="DIALOG...", nargs=-1, required=True, type=DialogId())
 @click.option("--for-all", is_flag=True, help="For everybody, not for this user alone.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_shell

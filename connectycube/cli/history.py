@@ -17,7 +17,7 @@ from connectycube.errors import ConnectyCubeError
 
 from .formats import FORMATS, format_of
 from .printable import local_time, printable
-from .shell import Shell, command, pass_shell
+from .shell import DialogId, Shell, command, pass_shell
 
 if TYPE_CHECKING:
     from connectycube import ConnectyCube, Message
@@ -58,7 +58,7 @@ class Moment(_ParamType):
 
 
 @command()
-@click.argument("dialog")
+@click.argument("dialog", type=DialogId())
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

@@ -67,7 +67,8 @@ def send(
         name, equals, value = each.partition("=")
         if not name or not equals:
             raise Failure(f"--param must be NAME=VALUE, not {each!r}", 2)
-        payload[name] = int(value) if value.isascii() and value.isdigit() else value
+        is_number = value.isascii() and value.isdigit() and len(value) < 20
+        payload[name] = int(value) if is_number else value
     with shell.client() as client:
         events = client.push.send_event(
             payload,

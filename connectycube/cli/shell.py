@@ -15,8 +15,8 @@ import click
 from attrs import define
 from click.shell_completion import CompletionItem
 
-from connectycube._checks import nearest
-from connectycube.errors import ConnectyCubeError
+from connectycube._checks import check_id, nearest
+from connectycube.errors import ArgumentValueError, ConnectyCubeError
 
 from .commands import COMMANDS, COMPLETION, Entry, failed, missing, plain_parser, run_plain
 from .failure import Failure
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .account import Account
     from .profiles import Profiles
 
-__all__ = ["ProfileName", "Shell", "command", "group", "pass_shell", "root", "run"]
+__all__ = ["DialogId", "ProfileName", "Shell", "command", "group", "pass_shell", "root", "run"]
 
 
 _AnyFunction: TypeAlias = "Callable[..., Any]"
@@ -137,6 +137,24 @@ class ProfileName(_ParamType):
         """Return the names of profiles."""
         names = Shell().profiles.all()
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class DialogId(_ParamType):
+    """The id of a dialog."""
+
+    name = "dialog"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id, or say where to find one."""
+        try:
+            return check_id("dialog", value)
+        except ArgumentValueError:
+            self.fail(
+                f"{value!r} is not the id of a dialog. 'connectycube dialogs' lists the ids, and"
+                " 'connectycube dialog create --user @LOGIN' prints that of the dialog with a user",
+                param,
+                ctx,
+            )
 
 
 def _common() -> list[click.Parameter]:

@@ -6,13 +6,13 @@ import click
 
 from connectycube.contrib.common.signal_names import SIGNAL_NAMES
 
-from .shell import Shell, command, pass_shell
+from .shell import DialogId, Shell, command, pass_shell
 
 __all__ = ["tail"]
 
 
 @command()
-@click.argument("dialog", metavar="[DIALOG]", required=False)
+@click.argument("dialog", metavar="[DIALOG]", required=False, type=DialogId())
 @click.option(
     "--signal",
     "signals",

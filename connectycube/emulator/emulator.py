@@ -24,7 +24,6 @@ from .control.exchanges import Exchanges
 from .control.faults import Faults
 from .control.loader import Loader, LoadReport, read_document
 from .db.data_folder import claim_folder
-from .domain.conversations import BROADCAST
 from .domain.pushes import Push
 from .domain.times import Clock
 from .net.access import Access, read_origins
@@ -621,25 +620,14 @@ class Emulator:
             The dialog's id.
 
         Raises:
+            ArgumentTypeError: An id is no int.
             ArgumentValueError: A user does not exist.
             RuntimeError: The emulator is not running.
         """
-
-        def add(service: Service) -> str:
-            conversations = service.conversations
-            conversations.check_users([owner_id, *admins_ids])
-            dialog = conversations.add_dialog(
-                BROADCAST,
-                owner_id,
-                [owner_id],
-                admins=admins_ids,
-                name=name,
-                description=description,
-                photo=photo,
-            )
-            return str(dialog["id"])
-
-        return self._call(add)
+        texts = {"name": name, "description": description, "photo": photo}
+        return self._call(
+            lambda service: service.seeder.broadcast_dialog(owner_id, admins_ids, texts)
+        )
 
     def kick(
         self,
@@ -805,8 +793,11 @@ class Emulator:
             The dialog's id, or None if the two have no private dialog.
 
         Raises:
+            ArgumentTypeError, ArgumentValueError: An id is no int, or has more than 64 bits.
             RuntimeError: The emulator is not running.
         """
+        check_int("user_id", user_id)
+        check_int("other_id", other_id)
 
         def read(service: Service) -> str | None:
             row = service.conversations.store.private_dialog(user_id, other_id)

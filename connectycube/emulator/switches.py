@@ -18,6 +18,7 @@ from connectycube._checks import (
     check_number,
     check_one_of,
     check_str,
+    repr_of,
 )
 from connectycube._containers import AnySequence
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
@@ -94,7 +95,7 @@ def _check_names(name: str, value: object) -> None:
     if value is None:
         return
     if isinstance(value, str) or not isinstance(value, AnySequence):
-        raise ArgumentTypeError(f"{name} must be a sequence of names, not {value!r}")
+        raise ArgumentTypeError(f"{name} must be a sequence of names, not {repr_of(value)}")
     for each in value:
         check_str(name, each)
     if len(value) > 3:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import attrs
 
 from .. import errors
-from .._checks import text_of
+from .._checks import repr_of, text_of
 from .._containers import AnyDict, AnyList, AnyMapping, AnyTuple
 from ..errors import ArgumentTypeError, ArgumentValueError, ConnectyCubeError, SerializedError
 
@@ -125,11 +125,11 @@ def _checked(data: object, model: str) -> dict[str, Any]:
     schema = fields.pop("schema", None)
     if schema != SCHEMA or isinstance(schema, bool):
         raise ArgumentValueError(
-            f"data has the schema {schema!r}, and this release reads schema {SCHEMA} alone"
+            f"data has the schema {repr_of(schema)}, and this release reads schema {SCHEMA} alone"
         )
     found = fields.pop("model", None)
     if found != model:
-        raise ArgumentValueError(f"data is a {found!r}, not a {model!r}")
+        raise ArgumentValueError(f"data is a {repr_of(found)}, not a {model!r}")
     return fields
 
 
@@ -350,7 +350,7 @@ def _form_of_enum(kind: type[enum.Enum]) -> _Form:
         try:
             return kind(value)
         except ValueError:
-            raise ArgumentValueError(f"{path} is no {kind.__name__}: {value!r}") from None
+            raise ArgumentValueError(f"{path} is no {kind.__name__}: {repr_of(value)}") from None
 
     def write(path: str, value: Any) -> Any:
         if not isinstance(value, kind):
@@ -374,7 +374,7 @@ def _read_time(path: str, value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except (AttributeError, TypeError, ValueError):
-        raise ArgumentValueError(f"{path} is no ISO 8601 time: {value!r}") from None
+        raise ArgumentValueError(f"{path} is no ISO 8601 time: {repr_of(value)}") from None
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
     return _in_utc(path, moment)

@@ -141,8 +141,8 @@ class Attachment(Serializable):
     """
 
     type: str | None = wire("type", as_string)
-    id: str | None = wire("id", as_string)
-    uid: str | None = wire("uid", as_string)
+    id: str | None = wire("id", as_string, empty=False)
+    uid: str | None = wire("uid", as_string, empty=False)
     url: str | None = wire("url", as_string)
     content_type: str | None = wire("content-type", as_string)
     name: str | None = wire("name", as_string)
@@ -209,11 +209,11 @@ class Attachment(Serializable):
             ArgumentTypeError: A field has the wrong type; the error names it.
             ArgumentValueError: A field has a wrong value, or all are empty.
         """
-        # Older clients look for the file in `id`, newer ones in `uid`.
-        names = {"id": self.id or self.uid, "uid": self.uid or self.id}
+        # Older clients look for the file in `id`, newer ones in `uid`. An empty text names no file.
+        names = {"id": self.id or self.uid or None, "uid": self.uid or self.id or None}
         values: dict[str, Any] = {}
         for attribute, key, is_text in _FIELDS:
-            value = names.get(attribute) or getattr(self, attribute)
+            value = names[attribute] if attribute in names else getattr(self, attribute)
             if value is None:
                 continue
             if is_text:
@@ -332,6 +332,7 @@ def attachment_of(
         words = (kind, file_id, uid, url, content_type, name, data)
         given = zip(KEYS_OF_ATTACHMENTS, (*words, *texts), strict=True)
         return Attachment.from_json({key: text for key, text in given if text is not None})
+    uid = uid or None
     return _new_attachment(
         kind, uid, uid, url, content_type, name, None, size, width, height, duration, {}
     )

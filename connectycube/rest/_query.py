@@ -118,7 +118,7 @@ def check_any_filter(name: str, value: object, operator: str) -> str | int:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return value
+        return check_int(name, value)
     if isinstance(value, float):
         return str(check_number(name, value))
     if isinstance(value, str):

@@ -146,7 +146,7 @@ class _Counting:
     def begin(self, headers: Mapping[str, str]) -> None:
         """Read the size, if the response says it."""
         text = headers.get("Content-Length", "")
-        self._size = int(text) if text.isascii() and text.isdigit() else None
+        self._size = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
     def write(self, piece: bytes) -> None:
         """Take a piece."""

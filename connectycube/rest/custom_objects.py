@@ -17,6 +17,7 @@ from .._checks import (
     check_one_of,
     check_str,
     misspelt,
+    repr_of,
 )
 from .._not_copied import NotCopied
 from ..errors import ArgumentTypeError, ArgumentValueError, NotFoundError
@@ -59,7 +60,9 @@ def _check_operand(name: str, value: object, operator: str) -> str | int:
         return check_any_filter(name, value, operator)
     place = check_list(name, value, "longitude, latitude and metres")
     if len(place) != 3:
-        raise ArgumentValueError(f"{name} must be (longitude, latitude, metres), not {value!r}")
+        raise ArgumentValueError(
+            f"{name} must be (longitude, latitude, metres), not {repr_of(value)}"
+        )
     longitude = check_number(name, place[0], least=-180, most=180)
     latitude = check_number(name, place[1], least=-90, most=90)
     return f"{longitude:.10g},{latitude:.10g};{check_number(name, place[2], least=0):.10g}"

@@ -849,10 +849,11 @@ def _parameter(name: str, value: object) -> object:
         return _parameters(name, value)
     if isinstance(value, str):
         return check_text(name, check_str(name, value, empty=True))
-    if isinstance(value, (bool, int)):
+    if isinstance(value, bool):
         return value
-    if isinstance(value, float):
-        return check_number(name, value)
+    if isinstance(value, (int, float)):
+        check_number(name, value)
+        return value
     raise ArgumentTypeError(
         f"{name} must be a string, a number, a bool or a mapping, not {type(value).__name__}"
     )

@@ -78,6 +78,7 @@ def test_a_wrong_type_is_a_type_error_with_the_name(check, values):
     [
         (checks.check_str, ["", "\ud800", "a\udfffb"]),
         (checks.check_number, [math.nan, math.inf, -math.inf, 10**400, -(10**5000)]),
+        (checks.check_int, [2**63, -(2**63), 10**5000, -(10**5000)]),
         (
             checks.check_id,
             [
@@ -116,6 +117,13 @@ def test_numbers_have_bounds(check):
     assert refused(check, 2, most=1) is ArgumentValueError
 
 
+def test_an_int_that_python_cannot_write_is_named_by_its_bits():
+    with pytest.raises(
+        ArgumentValueError, match=r"^x must be at most 5, not an int of 16610 bits$"
+    ):
+        checks.check_int("x", 10**5000, most=5)
+
+
 def test_a_number_is_returned_as_a_float():
     assert type(checks.check_number(NAME, 5)) is float
 
@@ -124,6 +132,7 @@ def test_one_of_some():
     assert checks.check_one_of(NAME, 2, (1, 2)) == 2
     assert refused(checks.check_one_of, 3, (1, 2)) is ArgumentValueError
     assert refused(checks.check_one_of, [], (1, 2)) is ArgumentValueError
+    assert refused(checks.check_one_of, 10**5000, (1, 2)) is ArgumentValueError
 
 
 @given(st.text())
@@ -206,6 +215,7 @@ def test_what_json_can_carry_is_copied(value):
     ("value", "cls", "words"),
     [
         ({"a": math.inf}, ArgumentValueError, r"x is not JSON: x\['a'\] must be finite, not inf"),
+        ({"a": 10**5000}, ArgumentValueError, r"x is not JSON: x\['a'\] must be finite, not inf"),
         ({"a": [object()]}, ArgumentTypeError, r"x is not JSON: x\['a'\]\[0\] is a object"),
         ({5: 1}, ArgumentTypeError, "x is not JSON: a key of x must be a string, not int"),
         ([], ArgumentTypeError, "x must be a mapping, not list"),

@@ -255,6 +255,8 @@ def test_arguments_go_before_variables_and_empty_variables_are_absent():
         ({"CONNECTYCUBE_AUTH_KEY": ""}, "CONNECTYCUBE_AUTH_KEY"),
         ({"CONNECTYCUBE_APP_ID": "seven"}, "CONNECTYCUBE_APP_ID"),
         ({"CONNECTYCUBE_APP_ID": "²"}, "CONNECTYCUBE_APP_ID"),
+        ({"CONNECTYCUBE_APP_ID": "9" * 5000}, "CONNECTYCUBE_APP_ID"),
+        ({"CONNECTYCUBE_CHAT_PORT": "9" * 19}, "chat_port"),
         ({"CONNECTYCUBE_CHAT_PORT": "-1"}, "CONNECTYCUBE_CHAT_PORT"),
         ({"CONNECTYCUBE_API_URL": "nowhere"}, "api_url"),
     ],

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 
+from ..._checks import repr_of
 from ..._deadline import Deadline
 from ..._threads import start_thread
 from ..._transient import is_transient
@@ -238,7 +239,8 @@ def _checked(fencing: object) -> int | None:
     """Return what a lease of the application has returned for its number."""
     if fencing is not None and (isinstance(fencing, bool) or not isinstance(fencing, int)):
         raise LeaseStoreError(
-            f"acquire must return a number, or None if another holder has the lease, not {fencing!r}"
+            f"acquire must return a number, or None if another holder has the lease, not"
+            f" {repr_of(fencing)}"
         )
     return fencing
 

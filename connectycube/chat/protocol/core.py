@@ -132,7 +132,7 @@ class Core:
         # Where in the session a stanza without an end has last silenced a link.
         self._endless_at: tuple[Resumable | None] | None = None
         self._logs_out = False  # this end is a logout: the next login fills no gap
-        self._end_reason: Exception | None = None  # that of ``close``, for CLOSED
+        self._end_reason: Exception | None = None  # the reason given to ``close``, for CLOSED
 
     # --- properties for the driver ---
 
@@ -277,7 +277,7 @@ class Core:
     ) -> None:
         """End the session until ``deadline``: wait for acknowledgements, then end the stream.
 
-        After a logout (``logs_out``) the next login fills no gap. ``reason`` is that of the changes of state.
+        After a logout (``logs_out``) the next login fills no gap. The changes of state have this ``reason``.
         """
         if not self.is_open:
             return
@@ -442,8 +442,8 @@ class Core:
     def _is_endless_again(self) -> bool:
         """Whether a stanza without an end has silenced two links at the same place of the session.
 
-        Once it may be the link's fault, and everything comes again on the next one. The second time it is the
-        stanza's: the server would send it again on every link, unless it counts as handled.
+        Once it may be the link's fault, and the server sends everything again on the next one. The second
+        time it is the stanza's fault: the server would send it on every link, unless it counts as handled.
         """
         if self._broken is not None:
             return False
@@ -560,7 +560,7 @@ class Core:
     # --- ends ---
 
     def _end_link(self, error: Exception, now: float) -> None:
-        """End the link: then the next attempt is planned, or nothing goes on."""
+        """End the link; plan the next attempt, or enter CLOSED."""
         is_of_resumed = self._resume_policy.link_ended(self.session, self.state, error)
         is_of_stanza = self._broken is not None or self._blames_stanza(error)
         self._drop_stream()

@@ -223,11 +223,11 @@ def _plain_attachment(attachment: Attachment) -> str | None:
         return None
     written, quotes = "", 0
     own_id, uid = attachment.id, attachment.uid
-    # Id and uid stand for each other, as clients read either.
+    # Id and uid stand for each other, as clients read either. An empty text names no file.
     texts = (
         attachment.type,
-        own_id or uid,
-        uid or own_id,
+        own_id or uid or None,
+        uid or own_id or None,
         attachment.url,
         attachment.content_type,
         attachment.name,

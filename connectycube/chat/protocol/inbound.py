@@ -89,7 +89,7 @@ class Inbound:
         """The number of the last stanza up to which all events are committed."""
         self.first_rejected: int | None = None
         """The number of the first stanza whose event was rejected on this link, or None."""
-        # The users who are typing: the event of its end, and when a timer makes that.
+        # The users who are typing: the event that ends the typing, and the time at which a timer emits it.
         self._typing: OrderedDict[object, tuple[Delivery | None, float]] = OrderedDict()
         self._to_mark: list[tuple[int, Message]] = []  # with the numbers of their stanzas
         self._session: str | None = None  # a unique name of the session, made at its first use
@@ -165,7 +165,7 @@ class Inbound:
     def expect(self, submission: Submission) -> None:
         """Prepare for the echo and for the refusal of a message that is about to be sent."""
         dialog, window = submission.dialog, self._sent
-        # As values: one is made for each message, and few are refused.
+        # Values instead of a _Sent, which takes longer to make: each message is noted, and few are refused.
         window[submission.id] = submission.to, submission.failed, dialog
         if len(window) > _MOST_REMEMBERED:
             window.popitem(last=False)
@@ -238,7 +238,7 @@ class Inbound:
         self.report(decoded)
 
     def _prepare(self, delivery: Delivery, event: object, stanza: MessageStanza, me: int) -> bool:
-        """Settle what an error refuses, and say who may have made a change; False if there is no event."""
+        """Settle a refused message, or say whether its author made a change; False if there is no event."""
         if isinstance(event, MessageFailure):
             reason = self._take_failure(delivery, event, stanza.attributes.get("from"), me)
             if reason is not None:
@@ -254,7 +254,7 @@ class Inbound:
     def _take_failure(
         self, delivery: Delivery, failure: MessageFailure, sender: str | None, me: int
     ) -> Unreported | None:
-        """Settle the message that an error refuses, and complete the event; return why there is none."""
+        """Settle the message that an error refuses, and complete the event; return why there is no event."""
         if failure.message_id in self._markers:
             return "refused"
         values = self._sent.get(failure.message_id)
@@ -385,7 +385,7 @@ class Inbound:
             self._timers.cancel(key)
 
     def _end_typing(self, key: object, now: float) -> None:
-        """Report that a user has stopped typing, because the user's message is there."""
+        """Report that a user has stopped typing, because the user's message has arrived."""
         stopped, expires = self._typing.pop(key, (None, 0.0))
         if stopped is not None and now < expires:  # else the timer has reported it
             self._timers.cancel(key)

@@ -48,7 +48,7 @@ _MESSAGE = f"{ns.CLIENT} message"
 _BODY = f"{ns.CLIENT} body"
 _MARKABLE = f"{ns.CHAT_MARKERS} markable"
 _MARKABLE_NODE = new_node("markable", ns.CHAT_MARKERS, {})
-"""That of most messages: a Node of the server is never changed."""
+"""The Node of most markable messages: no Node of the server is ever changed."""
 _SHALLOWEST = 3  # levels of a message with parameters; below them no message is read as a tree
 _LONGEST_RUN = 4_096  # bytes; all trees of a run are in memory at once
 _END_OF_MESSAGE = b"</message"  # also of one with a space behind the name

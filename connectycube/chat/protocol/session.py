@@ -77,7 +77,7 @@ class Session:
 
     It appends bytes to ``outgoing`` and outputs to ``outputs``. Messages wait while ``flowing`` is false
     (no link, or not ready), and in a resumed session until the server has answered on the new link.
-    ``wants_sent()`` says whether there is anybody to be told that a message was sent: mostly there is nobody.
+    ``wants_sent()`` says whether "message_sent" has a receiver, a stream or an observer: mostly it has none.
     """
 
     def __init__(

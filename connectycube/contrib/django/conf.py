@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 
 from connectycube import Config, ReconnectPolicy
-from connectycube._checks import check_int, check_number, check_str, nearest
+from connectycube._checks import check_int, check_number, check_str, nearest, repr_of
 from connectycube._containers import AnyMapping
 
 from ..common.config_fields import (
@@ -284,12 +284,14 @@ class _Reader:
         values = self._table(place, raw, _USERS_KEYS)
         by = values.get("BY", "identity")
         if by not in ("identity", "password"):
-            self._wrong("E002", place, f"['BY'] must be 'identity' or 'password', not {by!r}")
+            self._wrong(
+                "E002", place, f"['BY'] must be 'identity' or 'password', not {repr_of(by)}"
+            )
             by = "identity"
         fields = self._function(place, values.get("FIELDS"))
         cache = values.get("CACHE", "default")
         if cache not in django_settings.CACHES:
-            self._wrong("E002", place, f"['CACHE'] is no cache of CACHES: {cache!r}")
+            self._wrong("E002", place, f"['CACHE'] is no cache of CACHES: {repr_of(cache)}")
         return Users(by=by, fields=fields, cache=cache)
 
     def _function(self, place: str, given: Any) -> Any:

@@ -89,7 +89,7 @@ _LOOK = "Look at them in the admin."
 
 def _handlers(settings: Settings) -> Iterator[Finding]:
     try:
-        discover(settings.handlers_module)
+        discover(settings.handlers_module, settings.bots)
     except Exception as error:  # noqa: BLE001 - whatever a module of the project raises
         hint = f"Correct the module {settings.handlers_module}."
         yield Finding("handlers", "failed", f"{type(error).__name__}: {error}", hint)

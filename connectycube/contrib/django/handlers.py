@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,8 @@ from django.conf import settings as django_settings
 from django.db import close_old_connections, reset_queries
 from django.utils.module_loading import autodiscover_modules
 
-from connectycube._checks import check_callable, check_int, check_str, name_of
+from connectycube._checks import check_callable, check_int, check_str, name_of, nearest
+from connectycube.errors import ArgumentValueError
 
 from ..common.same_function import check_same_function
 from ..common.signal_names import check_signal
@@ -55,7 +56,8 @@ def on(
     Args:
         signal: The name of a signal of the chat, such as "message_received", or one of
             ``connectycube.contrib.django.signals``.
-        bot: The name of the bot whose events are handled; None for those of every bot.
+        bot: The name of the bot whose events are handled; None for those of every bot. The listener
+            refuses to start if the setting has no such bot.
         attempts: How often the function runs for one event at most, if it raises transient errors. None: as
             ``HANDLING`` of the setting says.
 
@@ -82,9 +84,19 @@ def on(
     return connected
 
 
-def discover(module: str) -> None:
-    """Import the module of that name in each app that has one, so that its handlers are known."""
+def discover(module: str, bots: Collection[str] = ()) -> None:
+    """Import the module of that name in each app that has one, so that its handlers are known.
+
+    Raises ArgumentValueError if a handler is for none of the ``bots``, where there are any: no bot would
+    ever call it.
+    """
     autodiscover_modules(module)
+    for handler in _handlers.values():
+        if bots and handler.bot is not None and handler.bot not in bots:
+            raise ArgumentValueError(
+                f"the handler {handler.name} is for the bot {handler.bot!r}, which is not in BOTS:"
+                f" {nearest(handler.bot, bots)}"
+            )
 
 
 def handlers_of(bot: str) -> list[Handler]:

@@ -92,7 +92,8 @@ def deliver(
 
     Raises:
         ImproperlyConfigured: BACKEND is not ``locmem``, or there is no such bot.
-        ArgumentTypeError, ArgumentValueError: An argument is wrong.
+        ArgumentTypeError, ArgumentValueError: An argument is wrong, or a handler is for a bot that the
+            setting does not have.
     """
     backend = get_backend()
     if not isinstance(backend, LocmemBackend):
@@ -102,7 +103,7 @@ def deliver(
     if backend.settings.bots:
         backend.settings.bot(bot)
     name = check_signal(signal.name if isinstance(signal, ChatSignal) else signal)
-    discover(backend.settings.handlers_module)
+    discover(backend.settings.handlers_module, backend.settings.bots)
     event = body
     if isinstance(body, str):
         event = arriving_message(body, _chat_id(sender), dialog, fields)
@@ -191,7 +192,7 @@ class ChatTransactionTestCase(TransactionTestCase):
         self.addCleanup(self._close_clients)
         self._clients: list[ConnectyCube] = []
         settings = read_settings()
-        discover(settings.handlers_module)
+        discover(settings.handlers_module, settings.bots)
         backend = get_backend()
         assert isinstance(backend, live.Backend)
         self.addCleanup(backend.close)

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from connectycube import Config, FileLease, Lease, ReconnectPolicy
-from connectycube._checks import check_number, check_str, nearest
+from connectycube._checks import check_number, check_str, nearest, repr_of
 from connectycube._containers import AnyPath
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
@@ -204,7 +204,7 @@ class _Reader:
 
 def _check_backend(value: object) -> str:
     if value not in (LIVE, LOCMEM):
-        raise ArgumentValueError(f"it must be {LIVE!r} or {LOCMEM!r}, not {value!r}")
+        raise ArgumentValueError(f"it must be {LIVE!r} or {LOCMEM!r}, not {repr_of(value)}")
     return str(value)
 
 

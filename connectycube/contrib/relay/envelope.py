@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 import connectycube
 from connectycube import DialogRef, Message
+from connectycube._checks import repr_of
 from connectycube._containers import AnyDict
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
@@ -248,5 +249,5 @@ def _time(data: Mapping[str, Any], name: str) -> datetime:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr_of(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 
 from aiohttp import web
@@ -13,7 +12,6 @@ from connectycube._containers import AnyDict
 from ..control.exchanges import Exchanges
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
-from ..db.database import FULL, is_full
 from ..domain.api_error import ApiError
 from ..domain.identity_endpoint import AnswerNeeded
 from ..domain.times import Clock, http_date
@@ -22,13 +20,11 @@ from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, RestFaults
 from ..net.identity_client import IdentityClient
 from ..net.listener import MALFORMED, Listener, header_text, refusal_of
-from ..net.recording import HttpRecord
+from ..net.recording import HttpRecord, failure_of, recorded
 from ..settings import Settings
 from . import Api, Request, Response
 
 __all__ = ["HttpServer"]
-
-_log = logging.getLogger(__name__)
 
 
 class HttpServer(Listener):
@@ -61,16 +57,8 @@ class HttpServer(Listener):
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if not self._exchanges.active:
-            return await self._respond(request, None)
-        record = HttpRecord(self._exchanges, REST, request, self._clock.time())
-        record.user_id = self._user(request)
-        response = None
-        try:
-            response = await self._respond(request, record)
-            return response
-        finally:  # also without a response, when the client has gone
-            record.end(response)
+        now = self._clock.time()
+        return await recorded(self._exchanges, REST, request, now, self._respond)
 
     def _user(self, request: web.BaseRequest) -> int | None:
         session = self.api.store.session(header_text(request.headers.get("CB-Token", "")))
@@ -79,33 +67,26 @@ class HttpServer(Listener):
     async def _respond(
         self, request: web.BaseRequest, record: HttpRecord | None
     ) -> web.StreamResponse:
+        if record is not None:
+            record.user_id = self._user(request)
         try:
             if self.faults.active:
                 await self._rest_faults.before(request)
             response = await self._answer(request, record)
         except Dropped:
-            if record is not None:
-                record.is_dropped = True
-            return web.Response()  # the connection is closed already
+            raise
         except MALFORMED as error:
             return self.refuse(*refusal_of(error))
         except ApiError as refusal:
             response = Response.refused(refusal)
         except Exception as error:  # noqa: BLE001  (an error here must not end the server)
-            response = Response.refused(self._failure(request, error))
+            response = Response.refused(ApiError(*failure_of(request, error)))
         if record is not None and record.user_id is None:
             record.user_id = self._user(request) or _new_user(response)
         body = response.body()
         if self.faults.active:
             await self._rest_faults.after(request, len(body))
         return self._as_aiohttp(response, body)
-
-    def _failure(self, request: web.BaseRequest, error: Exception) -> ApiError:
-        if is_full(error):
-            return ApiError(507, FULL)
-        where = f"{request.method} {request.rel_url.raw_path}"
-        _log.error("the emulator failed on %s", where, exc_info=error)
-        return ApiError(500, "The emulator failed; its log says why")
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP."""

@@ -17,7 +17,13 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 from ..db.store import Row
 from ..domain.accounts import USER_COLUMNS, Accounts, is_password_hash
 from ..domain.api_error import ApiError
-from ..domain.conversations import PRIVATE, BackdatedMessage, Conversations, NewMessage
+from ..domain.conversations import (
+    BROADCAST,
+    PRIVATE,
+    BackdatedMessage,
+    Conversations,
+    NewMessage,
+)
 from ..domain.identifiers import is_object_id
 from ..domain.roles import MOST_ADMINS, TYPES
 
@@ -114,6 +120,17 @@ class Seeder:
         members = list(dict.fromkeys((owner_id, *occupants, *admins)))
         row = self._conversations.add_dialog(
             _KINDS[kind], owner_id, members, admins=admins, **texts
+        )
+        return str(row["id"])
+
+    def broadcast_dialog(
+        self, owner_id: int, admins_ids: Sequence[int], texts: Mapping[str, str | None]
+    ) -> str:
+        """Add a broadcast dialog, whose admins are no occupants, and return the id."""
+        self._check_users("owner_id", [owner_id])
+        self._check_users("admins_ids", admins_ids)
+        row = self._conversations.add_dialog(
+            BROADCAST, owner_id, [owner_id], admins=admins_ids, **texts
         )
         return str(row["id"])
 

@@ -13,7 +13,7 @@ from connectycube._containers import AnyDict, AnyList
 
 from .api_error import ApiError
 from .record_filters import conditions_of
-from .values import as_list
+from .values import as_list, natural
 
 __all__ = ["changed_fields"]
 
@@ -41,8 +41,10 @@ def _replaced(before: Any, value: Any) -> Any:
     # {"0": x} replaces the first element of a list.
     if not isinstance(before, AnyList) or not isinstance(value, AnyDict):
         return value
-    by_index = {int(index): each for index, each in value.items() if index.isdecimal()}
-    if len(by_index) != len(value) or any(index >= len(before) for index in by_index):
+    by_index = {natural(index): each for index, each in value.items()}
+    if len(by_index) != len(value) or any(
+        index is None or index >= len(before) for index in by_index
+    ):
         raise ApiError(422, "An array is changed by the numbers of its elements")
     return [by_index.get(index, each) for index, each in enumerate(before)]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -20,11 +19,11 @@ from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
 from ..control.faults import REST, Faults
 from ..control.timers import Timers
-from ..db.database import FULL, is_full
 from ..domain.application import same_text
 from ..net.access import Access
 from ..net.bounds import Bounds
 from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, begin, header_text, refusal_of
+from ..net.recording import failure_of
 from .feed import Feed
 from .verbs import STREAM, ControlApi, Verb
 
@@ -32,8 +31,6 @@ __all__ = ["CONTROL_HOST", "CONTROL_PATH", "ControlServer"]
 
 CONTROL_HOST = "127.0.0.1"
 CONTROL_PATH = "/__emulator__"
-
-_log = logging.getLogger(__name__)
 
 _MOST_BYTES = 256 * 1_048_576
 _WITHOUT_TOKEN = ("health",)
@@ -200,7 +197,5 @@ def _failure(request: web.BaseRequest, error: Exception) -> tuple[int, dict[str,
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return status, {"error": str(error.args[0])}
-    if is_full(error):
-        return 507, {"error": FULL}
-    _log.error("the control API failed on %s %s", request.method, request.path, exc_info=error)
-    return 500, {"error": "The emulator failed; its log says why"}
+    status, text = failure_of(request, error)
+    return status, {"error": text}

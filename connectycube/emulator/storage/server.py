@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import ssl
 from typing import BinaryIO
@@ -16,7 +15,6 @@ from attrs import evolve
 from ..control.exchanges import Exchanges
 from ..control.faults import STORAGE, Faults
 from ..control.timers import Timers
-from ..db.database import FULL, is_full
 from ..domain.api_error import ApiError
 from ..domain.times import Clock
 from ..net import cors
@@ -24,12 +22,10 @@ from ..net.access import Access
 from ..net.bounds import Bounds
 from ..net.http_faults import Dropped, HttpFaults
 from ..net.listener import MALFORMED, NOT_SNIFFED, Listener, refusal_of
-from ..net.recording import HttpRecord
+from ..net.recording import HttpRecord, failure_of, recorded
 from .bucket import MOST_BYTES, Bucket, S3Error, StoredObject
 
 __all__ = ["BucketServer"]
-
-_log = logging.getLogger(__name__)
 
 _CHUNK = 262_144
 # The types that a browser may show. A page, an SVG or a PDF could run a script.
@@ -73,44 +69,26 @@ class BucketServer(Listener):
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if not self._exchanges.active:
-            return await self._respond(request, None)
-        record = HttpRecord(self._exchanges, STORAGE, request, self._clock.time())
-        response = None
-        try:
-            response = await self._respond(request, record)
-            return response
-        finally:  # also without a response, when the client has gone
-            record.end(response)
+        now = self._clock.time()
+        return await recorded(self._exchanges, STORAGE, request, now, self._respond)
 
-    async def _respond(
-        self, request: web.BaseRequest, record: HttpRecord | None
-    ) -> web.StreamResponse:
+    async def _respond(self, request: web.BaseRequest, _: HttpRecord | None) -> web.StreamResponse:
         try:
             if self.faults.active:
                 await self._storage_faults.before(request)
             return await self._answer(request)
-        except Dropped:
-            if record is not None:
-                record.is_dropped = True
-            return web.Response()  # the connection is closed already
         except ApiError as fault:
             return _error(S3Error(fault.status, "InternalError", "A fault of the emulator"))
         except S3Error as refusal:
             return _error(refusal)
         except MALFORMED as error:
             return self.refuse(*refusal_of(error))
-        except ConnectionError:  # the client has closed the connection
+        except (Dropped, ConnectionError):  # the second one: the client has closed the connection
             raise
         except Exception as error:  # noqa: BLE001  (an error here must not end the server)
-            return _error(self._failure(request, error))
-
-    def _failure(self, request: web.BaseRequest, error: Exception) -> S3Error:
-        if is_full(error):
-            return S3Error(507, "InsufficientStorage", FULL)
-        where = f"{request.method} {request.rel_url.raw_path}"
-        _log.error("the bucket failed on %s", where, exc_info=error)
-        return S3Error(500, "InternalError", "The bucket failed; its log says why")
+            status, text = failure_of(request, error)
+            code = "InsufficientStorage" if status == 507 else "InternalError"
+            return _error(S3Error(status, code, text))
 
     def refuse(self, status: int, text: str) -> web.Response:
         """Return the answer to a request that is not HTTP, or is not accepted."""

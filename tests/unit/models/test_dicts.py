@@ -233,6 +233,11 @@ def test_the_event_of_a_failed_receiver_comes_back_as_its_model():
         ({}, ArgumentValueError, "data has the schema None"),
         ({"schema": 2, "model": "Typing"}, ArgumentValueError, "schema 2.*reads schema 1 alone"),
         ({"schema": True, "model": "Typing"}, ArgumentValueError, "schema True"),
+        (
+            {"schema": 10**5000, "model": "Typing"},
+            ArgumentValueError,
+            "schema an int of 16610 bits",
+        ),
         ({"schema": 1, "model": "Message"}, ArgumentValueError, "'Message', not a 'Typing'"),
         ({"schema": 1, "model": "Typing"}, ArgumentValueError, "user_id is missing"),
         (

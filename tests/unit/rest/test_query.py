@@ -76,6 +76,7 @@ def test_dialog_lookups_in_the_services_words(lookups, pairs):
         ({"id": None}, ArgumentTypeError, "id must be a string"),
         ({"body__in": ["a,b"]}, ArgumentValueError, "body__in must not hold a comma"),
         ({"body": 5}, ArgumentTypeError, "body must be a string"),
+        ({"sender_id": 10**5000}, ArgumentValueError, "sender_id must be at most"),
         ({"date_sent": "today"}, ArgumentTypeError, "date_sent must be an aware"),
         ({"date_sent__gt": datetime(2024, 1, 1)}, ArgumentValueError, "date_sent__gt is a naive"),
         ({"sender_id": "5"}, ArgumentTypeError, "sender_id must be an int"),
@@ -167,3 +168,5 @@ def test_a_misspelt_argument_is_no_field_of_the_application(name, words):
 @pytest.mark.parametrize("name", ["country", "counter", "sortable", "name", "limit_of_age", "kids"])
 def test_a_field_that_resembles_an_argument_is_looked_up(name):
     assert CUSTOM_OBJECTS.query({name: 5}) == [(name, 5)]
+    with pytest.raises(ArgumentValueError, match=f"{name} must be at least"):
+        CUSTOM_OBJECTS.query({name: -(10**5000)})

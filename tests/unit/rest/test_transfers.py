@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectycube._secrets import Secret
-from connectycube.rest._transfers import Form, PathWriter, opened
+from connectycube.rest._transfers import Form, MemoryWriter, PathWriter, opened
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1)
 VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
@@ -45,6 +45,15 @@ def test_a_quoted_name_cannot_add_headers():
 def test_bytes_of_every_kind_are_a_source_without_a_name(content):
     with opened(content) as (stream, size, name):
         assert (stream.read(), size, name) == (b"abc", 3, None)
+
+
+@pytest.mark.parametrize(("text", "size"), [("5", 5), ("", None), ("-1", None), ("9" * 5000, None)])
+def test_a_length_that_is_no_count_of_bytes_is_not_told(text, size):
+    told = []
+    writer = MemoryWriter(lambda done, whole: told.append((done, whole)), 100)
+    writer.begin({"Content-Length": text})
+    writer.write(b"abc")
+    assert told == [(3, size)]
 
 
 def test_a_path_that_failed_leaves_nothing_and_a_finished_one_is_whole(tmp_path):

@@ -83,6 +83,8 @@ def test_what_was_not_deleted_is_named(run, own, alice):
     [
         (("dialog", "show", "nothing"), 5, "NotFoundError"),
         (("dialog", "show"), 2, "Missing argument 'DIALOG'"),
+        (("dialog", "show", "@bob"), 2, "prints that of the dialog with a user"),
+        (("dialog", "delete", "5" * 24, "a b", "--yes"), 2, "'a b' is not the id of a dialog"),
         (("dialog", "create"), 2, "a private dialog has one --user"),
         (("dialog", "create", "Hikers"), 2, "a group has at least one --user"),
         (("dialog", "create", "N", "--public", "--user", "@bob"), 2, "leave out --user"),

@@ -101,6 +101,7 @@ def test_what_comes_later_is_added(run, dialog, tmp_path, emulator, alice):
     ("words", "status", "sentence"),
     [
         (("nothing",), 5, "NotFoundError"),
+        (("@bob",), 2, "'@bob' is not the id of a dialog. 'connectycube dialogs' lists the ids"),
         (("x", "-o", "f"), 2, "need --export"),
         (("x", "--export", "jsonl", "--limit", "5"), 2, "use --since"),
         (("x", "--export", "jsonl", "--resume"), 2, "need -o FILE"),

@@ -183,6 +183,7 @@ def test_a_program_out_of_reach_is_told(run, meanwhile, write):
     ("words", "status", "sentence"),
     [
         (("nothing",), 5, "NotFoundError"),
+        (("@bob",), 2, "'@bob' is not the id of a dialog. 'connectycube dialogs' lists the ids"),
         (("--signal", "mesage"), 2, "Invalid value for '--signal'"),
         (("--forward-to", "localhost:5"), 2, "--forward-to must be an http(s) URL with a host"),
         (("--count", "0"), 2, "Invalid value for '--count'"),

@@ -72,6 +72,6 @@ def check_database(model: type[Model]) -> None:
 def discover_handlers(settings: Settings) -> None:
     """Import the modules with handlers."""
     try:
-        discover(settings.handlers_module)
+        discover(settings.handlers_module, settings.bots)
     except ConnectyCubeError as error:
         raise CommandError(f"in a module {settings.handlers_module}: {error}") from None

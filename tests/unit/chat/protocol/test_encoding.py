@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -325,15 +326,15 @@ FIELDS: dict[str, Any] = dict.fromkeys(
 for measure in ("size", "width", "height"):
     FIELDS[measure] = st.none() | st.integers(0, 2**60)
 FIELDS["duration"] = st.none() | st.floats(0, 99)
-USUAL: dict[str, Any] = dict.fromkeys(("type", "url", "name"), st.none() | TEXTS)
-USUAL |= dict.fromkeys(("id", "uid"), st.none() | TEXTS.filter(bool))
+USUAL: dict[str, Any] = dict.fromkeys(("type", "id", "uid", "url", "name"), st.none() | TEXTS)
 USUAL |= dict.fromkeys(("size", "duration"), st.sampled_from([None, 0, 5, 2**53 - 1, 2**53]))
 
 
-@given(
-    st.builds(Attachment, **FIELDS)
-    | st.builds(Attachment, **USUAL).filter(lambda attachment: attachment != Attachment())
-)
+def says_something(attachment: Attachment) -> bool:
+    return evolve(attachment, id=attachment.id or None, uid=attachment.uid or None) != Attachment()
+
+
+@given(st.builds(Attachment, **FIELDS) | st.builds(Attachment, **USUAL).filter(says_something))
 def test_an_attachment_is_written_as_its_json_says(attachment: Attachment) -> None:
     data = encode_message(sendable(attachments=(attachment,)), TO)
     (element,) = element_of(data).iter(f"{CLIENT}attachment")
@@ -346,6 +347,14 @@ def test_an_attachment_with_one_name_has_it_under_both() -> None:
     for attachment in (Attachment(id="a"), Attachment(uid="a")):
         data = encode_message(sendable(attachments=(attachment,)), TO)
         assert b'<attachment id="a" uid="a"/>' in data
+
+
+def test_an_empty_name_of_an_attachment_is_none() -> None:
+    for names in ({"uid": ""}, {"id": ""}, {"id": "", "uid": ""}):
+        data = encode_message(sendable(attachments=(Attachment(url="u", **names),)), TO)
+        assert b'<attachment url="u"/>' in data
+        with pytest.raises(ArgumentValueError, match=r"attachments\[0\] is empty"):
+            encode_message(sendable(attachments=(Attachment(**names),)), TO)
 
 
 def test_any_mapping_may_hold_the_parameters() -> None:

@@ -103,6 +103,16 @@ def second():
     return keep
 
 
+def test_a_handler_for_an_unknown_bot_is_refused_with_the_nearest_name(monkeypatch):
+    monkeypatch.setattr(handlers, "autodiscover_modules", lambda module: None)
+    on("message_received", bot="suport")(keep)
+    words = r"keep is for the bot 'suport', which is not in BOTS: did you mean support\?$"
+    with pytest.raises(ArgumentValueError, match=words):
+        handlers.discover("chat_handlers", ["default", "support"])
+    handlers.discover("chat_handlers", ["suport"])
+    handlers.discover("chat_handlers")  # a project that has no bots yet
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -301,6 +301,16 @@ class TestDeletion:
         assert hers("GET", f"data/Child/{child['_id']}").status_code == 404
 
 
+@pytest.mark.parametrize("index", ["1", "x", "-1", "9" * 5000])
+def test_an_element_of_an_array_is_changed_by_its_number(rest, alice, index):
+    hers = rest("alice")
+    made = make(hers, "profile", tags=["a"])
+    answer = hers("PUT", f"data/profile/{made['_id']}", json={"tags": {index: "b"}})
+    assert answer.status_code == 422, answer.text
+    answer = hers("PUT", f"data/profile/{made['_id']}", json={"tags": {"0": "b"}})
+    assert answer.json()["tags"] == ["b"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -357,9 +357,10 @@ class TestBroadcast:
         write(people.alice, news)
         assert dialog(people.carol, news) is not None
 
-    def test_a_program_cannot_make_one_of_nobody(self, emulator):
-        with pytest.raises(Exception, match="User 99 does not exist"):
-            emulator.add_broadcast_dialog("News", 99)
+    def test_a_program_cannot_make_one_of_nobody(self, emulator, people):
+        for owner, admins, name in ((99, (), "owner_id"), (people.alice.id, [99], "admins_ids")):
+            with pytest.raises(ArgumentValueError, match=f"{name}: User 99 does not exist"):
+                emulator.add_broadcast_dialog("News", owner, admins_ids=admins)
 
 
 class TestUsersWhoAreDeleted:
