@@ -55,7 +55,7 @@ class _InHand:
     since: float | None
     """From when on history must be read to find it, by the service's clock; None: from the low-water mark."""
     may_have_run: bool
-    """Whether receivers of an earlier process may have been called for it."""
+    """Whether receivers of an earlier process, or login, may have been called for it."""
     done: frozenset[str] = frozenset()
     """The names of the receivers that have handled it, once others have not."""
 
@@ -364,6 +364,7 @@ class CursorMode:
             if hand is None:
                 return
             if keep:
+                hand.may_have_run = True
                 self._kept[entry.n] = hand
             elif hand.delivery.key is not None and self._loaded is not None:
                 now = self._service_time() or self._loaded.low or 0.0

@@ -313,6 +313,28 @@ def test_a_receiver_that_waits_is_left_to_the_next_login_and_process(make, alice
     assert [m.body for m in born.events.wait_for("message_received", 2)] == ["one", "two"]
 
 
+def test_the_next_login_does_not_send_an_answer_again(make, alice, emulator):
+    bot = make(Store(), handling=Handling(delay=30.0))
+    failed = threading.Event()
+
+    @bot.chat.message_received.connect
+    def work(chat: Chat, message: Message) -> None:
+        answer(chat, message)
+        if not failed.is_set():
+            failed.set()
+            raise ConnectionRefusedError("no database")
+
+    bot.chat.login()
+    say(alice, bot, "one")
+    assert failed.wait(TIMEOUT)
+    bot.chat.logout()
+    bot.chat.login()
+    assert bot.chat.wait_until_idle(TIMEOUT)
+    settled(bot, alice)
+    assert (bot.bodies, alice.bodies) == (["one"], ["you said one"])
+    assert alice.chat.statistics().repeated == 0, "it was not even sent"
+
+
 def test_what_is_given_up_is_told_and_counts_as_handled(make, alice, emulator):
     store = Store()
     bot = make(store)
