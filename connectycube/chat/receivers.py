@@ -207,9 +207,13 @@ class Receivers:
             self._tell("callback_failed", failure)
 
     def call_back(self, callback: DoneCallback, handle: AnyHandle) -> None:
-        """Call a done-callback, inside the context managers of ``chat.around``."""
+        """Call a done-callback, inside the context managers of ``chat.around``.
+
+        A receiver that adds it to a message with an outcome calls it here, in one attempt and not in another.
+        """
         name = name_of(callback)
-        self._call_inside(lambda: callback(handle), None, handle, name)
+        call = partial(self._call_inside, partial(callback, handle), None, handle, name)
+        self.running.call_outside(call)
 
     # --- one attempt ---
 
