@@ -350,12 +350,15 @@ class Receivers:
         handling = connection.handling or self._handling
         if not isinstance(error, Exception) or not _passes(handling, error):
             return None
-        delay = delay_before(failure.attempts, handling, random.random)
-        delay = max(delay, min(_asked_by(error), _LONGEST_WAIT))
-        end = handling.give_up_after
-        if end is None:
-            end = math.inf if entry is not None else _GIVE_UP_AFTER
-        return delay if now - failure.since + delay <= end else None
+        patience = handling.give_up_after
+        if patience is None:
+            patience = math.inf if entry is not None else _GIVE_UP_AFTER
+        left = patience - (now - failure.since)
+        asked = min(_asked_by(error), _LONGEST_WAIT)
+        if left <= 0.0 or asked > left:
+            return None
+        # The last attempt is made at the end: the delays double, so the next one may reach far beyond it.
+        return max(min(left, delay_before(failure.attempts, handling, random.random)), asked)
 
     def _give_up(
         self,

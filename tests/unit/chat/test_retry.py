@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -157,12 +159,30 @@ def test_a_transient_error_is_given_up_after_the_time_for_it(chats):
     assert 1 < gave_up.attempts == len(receiver.calls) < 10_000
 
 
-def test_in_memory_the_time_is_a_minute_unless_it_is_given(chats):
-    chat = chats(Handling(delay=100.0, max_delay=100.0))  # at least 50 seconds
-    chat.typing_started.connect(Receiver(REFUSED), handling=Handling(delay=130.0, max_delay=130.0))
+def test_in_memory_the_time_is_a_minute_unless_it_is_given(chats, caplog):
+    chat = chats(Handling(delay=130.0, max_delay=130.0))  # at least 65 seconds
+    chat.typing_started.connect(Receiver(REFUSED))
     chat.put(1)
-    wait_until(lambda: chat.gave_up)
-    assert chat.gave_up[0].attempts == 1
+    wait_until(lambda: chat.failures)
+    assert re.search(r"runs again in (60|59\.\d) seconds \(attempt 1\)", caplog.text)
+
+
+def test_the_last_attempt_is_made_when_the_time_is_over(chats):
+    chat = chats(Handling(delay=100.0, max_delay=100.0, give_up_after=0.05))
+    chat.typing_started.connect(Receiver(REFUSED, REFUSED))
+    began = time.monotonic()
+    chat.put(1)
+    chat.idle()
+    assert time.monotonic() - began >= 0.05
+    assert [gave_up.attempts for gave_up in chat.gave_up] == [2]
+
+
+def test_without_any_time_the_first_attempt_is_the_last(chats):
+    chat = chats(Handling(give_up_after=0.0))
+    chat.typing_started.connect(Receiver(REFUSED))
+    chat.put(1)
+    chat.idle()
+    assert [gave_up.attempts for gave_up in chat.gave_up] == [1]
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()], ids=["exit", "interrupt"])
