@@ -487,6 +487,6 @@ def _passes(handling: Handling, error: Exception) -> bool:
     """Whether the application, or the default, says that an error passes."""
     try:
         return handling.passes(error)
-    except Exception:
+    except BaseException:  # also SystemExit: the event would be lost
         logger.exception("transient() of a Handling raised")
         return False

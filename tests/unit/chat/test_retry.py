@@ -215,6 +215,19 @@ def test_the_application_says_what_is_transient(chats, caplog):
     assert "transient() of a Handling raised" in caplog.text
 
 
+def test_a_transient_that_exits_is_an_error_like_others(chats):
+    def transient(error):
+        raise SystemExit
+
+    chat = chats(Handling(transient=transient))
+    receiver, other = Receiver(ValueError()), Receiver()
+    chat.typing_started.connect(receiver)
+    chat.typing_started.connect(other)
+    chat.put(1)
+    chat.idle()
+    assert (receiver.calls, other.calls, len(chat.gave_up)) == ([1], [1], 1)
+
+
 def test_an_error_that_says_when_is_waited_for(chats):
     chat = chats(Handling(delay=0.001, give_up_after=10.0))
     error = RateLimitError("slow", method="GET", url="u", status=429, retry_after=20.0)
