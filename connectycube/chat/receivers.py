@@ -27,7 +27,7 @@ from .compact import CompactMessage
 from .dispatcher import Again, Dispatcher
 from .protocol.decoding import Delivery
 from .shutdown import caused_by_exit
-from .signals import Connection
+from .signals import Connection, Signal
 
 if TYPE_CHECKING:
     from .cursor_mode import CursorMode
@@ -146,8 +146,9 @@ class Receivers:
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""
         found = getattr(self.chat, signal, None)
-        connections = found.connections_for(self.chat) if found is not None else ()
-        return any(connection.name == receiver for connection in connections)
+        if not isinstance(found, Signal):
+            return False  # the name is that of a file, in which anything may be written
+        return any(each.name == receiver for each in found.connections_for(self.chat))
 
     def handle(
         self,

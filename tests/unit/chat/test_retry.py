@@ -280,6 +280,21 @@ def test_an_error_of_which_no_text_can_be_made_is_one_like_others(chats, caplog)
     assert "a dispatcher task raised" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("signal", "receiver", "is_connected"),
+    [
+        ("typing_started", "bot", True),
+        ("typing_started", "other", False),
+        ("typing_stopped", "bot", False),
+        ("around", "bot", False),
+        ("no such name", "bot", False),
+    ],
+)
+def test_a_receiver_is_found_by_the_names_in_a_file(chat, signal, receiver, is_connected):
+    chat.typing_started.connect(Receiver(), key="bot")
+    assert chat.receivers.is_connected(signal, receiver) is is_connected
+
+
 def test_receivers_of_signals_about_failures_never_run_again(chat):
     for signal in (chat.callback_failed, chat.receiver_gave_up):
         calls = Receiver(*[NotConnectedError("x")] * 5)
