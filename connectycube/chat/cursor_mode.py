@@ -420,8 +420,7 @@ class CursorMode:
         hand = self._in_hand.get(answers.entry.n)
         if hand is None or not hand.may_have_run:
             return None
-        is_derived = submission.id == answers.next_id(submission.to)
-        if submission.message is None or not submission.in_history or not is_derived:
+        if submission.message is None or not submission.in_history:
             return None
         assert self._history is not None
         if submission.id not in self._history.stored_ids(submission.dialog, [submission.id]):

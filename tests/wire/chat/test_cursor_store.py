@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import queue
@@ -155,7 +156,13 @@ def test_nothing_from_before_the_first_login_comes(make, alice, emulator):
     assert (bot.bodies, born.bodies) == ([], [])
 
 
-def test_an_answer_that_the_dead_process_sent_is_not_sent_again(make, alice, emulator):
+def answer_with_an_id_of_its_own(chat: Chat, message: Message) -> None:
+    own_id = hashlib.sha256(f"answer to {message.id}".encode()).hexdigest()[:24]
+    chat.reply(message, Message(id=own_id, body=f"you said {message.body}")).result(TIMEOUT)
+
+
+@pytest.mark.parametrize("answer", [answer, answer_with_an_id_of_its_own])
+def test_an_answer_that_the_dead_process_sent_is_not_sent_again(make, alice, emulator, answer):
     store = Store()
     dead = make(store)
     dead.chat.message_received.connect(answer)
