@@ -238,7 +238,7 @@ class Handling:
     Args:
         delay: Seconds before the first repetition, on average.
         max_delay: The longest delay in seconds, on average.
-        give_up_after: Seconds after the first attempt. None: 60 in memory, and never in durable mode.
+        give_up_after: Seconds from the first attempt to the last. None: 60 in memory, never in durable mode.
         transient: ``transient(error)`` says whether an error passes; or the class of the errors that pass,
             or a tuple of such classes, as ``except`` takes them. The default is
             :func:`connectycube.is_transient`. SystemExit and KeyboardInterrupt never pass.

@@ -98,7 +98,7 @@ POLICY = {
 HANDLING = {
     "delay": "Seconds before the first repetition, on average. Each later one waits twice as long.",
     "max_delay": "The longest of these waits, on average. An error may ask for more (`retry_after`).",
-    "give_up_after": "Seconds after the first attempt. None: 60 in memory, never in durable mode.",
+    "give_up_after": "Seconds from the first attempt to the last. None: 60 in memory, never in durable mode.",
     "transient": "`transient(error)` says whether an error passes; or a class of exceptions, or several.",
 }
 """What the fields of Handling mean."""

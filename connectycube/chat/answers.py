@@ -137,6 +137,15 @@ class Running(threading.local):
         finally:
             self.delivery, self.answers = delivery, kept[0]
 
+    def call_outside(self, call: Callable[[], object]) -> None:
+        """Call ``call()``; what it sends does not count among the receiver's answers."""
+        delivery, answers = self.delivery, self.answers
+        self.delivery = self.answers = None
+        try:
+            call()
+        finally:
+            self.delivery, self.answers = delivery, answers
+
     def warn_if_other(self, submission: Submission, handle: AnyHandle) -> None:
         """Warn if a message was not sent, as an earlier one has its id, and the two have other contents."""
         if _content(submission.message) == _content(handle.message):

@@ -55,7 +55,7 @@ class _InHand:
     since: float | None
     """From when on history must be read to find it, by the service's clock; None: from the low-water mark."""
     may_have_run: bool
-    """Whether receivers of an earlier process may have been called for it."""
+    """Whether receivers of an earlier process, or login, may have been called for it."""
     done: frozenset[str] = frozenset()
     """The names of the receivers that have handled it, once others have not."""
 
@@ -365,6 +365,7 @@ class CursorMode:
             if hand is None:
                 return
             if keep:
+                hand.may_have_run = True
                 self._kept[entry.n] = hand
             elif hand.delivery.key is not None and self._loaded is not None:
                 now = self._service_time() or self._loaded.low or 0.0
@@ -420,8 +421,7 @@ class CursorMode:
         hand = self._in_hand.get(answers.entry.n)
         if hand is None or not hand.may_have_run:
             return None
-        is_derived = submission.id == answers.next_id(submission.to)
-        if submission.message is None or not submission.in_history or not is_derived:
+        if submission.message is None or not submission.in_history:
             return None
         assert self._history is not None
         if submission.id not in self._history.stored_ids(submission.dialog, [submission.id]):

@@ -27,7 +27,7 @@ from .compact import CompactMessage
 from .dispatcher import Again, Dispatcher
 from .protocol.decoding import Delivery
 from .shutdown import caused_by_exit
-from .signals import Connection
+from .signals import Connection, Signal
 
 if TYPE_CHECKING:
     from .cursor_mode import CursorMode
@@ -146,8 +146,9 @@ class Receivers:
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""
         found = getattr(self.chat, signal, None)
-        connections = found.connections_for(self.chat) if found is not None else ()
-        return any(connection.name == receiver for connection in connections)
+        if not isinstance(found, Signal):
+            return False  # the name is that of a file, in which anything may be written
+        return any(each.name == receiver for each in found.connections_for(self.chat))
 
     def handle(
         self,
@@ -207,9 +208,13 @@ class Receivers:
             self._tell("callback_failed", failure)
 
     def call_back(self, callback: DoneCallback, handle: AnyHandle) -> None:
-        """Call a done-callback, inside the context managers of ``chat.around``."""
+        """Call a done-callback, inside the context managers of ``chat.around``.
+
+        A receiver that adds it to a message with an outcome calls it here, in one attempt and not in another.
+        """
         name = name_of(callback)
-        self._call_inside(lambda: callback(handle), None, handle, name)
+        call = partial(self._call_inside, partial(callback, handle), None, handle, name)
+        self.running.call_outside(call)
 
     # --- one attempt ---
 
@@ -346,12 +351,15 @@ class Receivers:
         handling = connection.handling or self._handling
         if not isinstance(error, Exception) or not _passes(handling, error):
             return None
-        delay = delay_before(failure.attempts, handling, random.random)
-        delay = max(delay, min(_asked_by(error), _LONGEST_WAIT))
-        end = handling.give_up_after
-        if end is None:
-            end = math.inf if entry is not None else _GIVE_UP_AFTER
-        return delay if now - failure.since + delay <= end else None
+        patience = handling.give_up_after
+        if patience is None:
+            patience = math.inf if entry is not None else _GIVE_UP_AFTER
+        left = patience - (now - failure.since)
+        asked = min(_asked_by(error), _LONGEST_WAIT)
+        if left <= 0.0 or asked > left:
+            return None
+        # The last attempt is made at the end: the delays double, so the next one may reach far beyond it.
+        return max(min(left, delay_before(failure.attempts, handling, random.random)), asked)
 
     def _give_up(
         self,
@@ -480,6 +488,6 @@ def _passes(handling: Handling, error: Exception) -> bool:
     """Whether the application, or the default, says that an error passes."""
     try:
         return handling.passes(error)
-    except Exception:
+    except BaseException:  # also SystemExit: the event would be lost
         logger.exception("transient() of a Handling raised")
         return False

@@ -22,8 +22,7 @@ pytestmark = pytest.mark.referee("postgresql")
 
 MESSAGES = 120
 RATE = 20.0  # messages a second
-RESTARTS = 3
-AWAY = 1.0  # seconds, at each restart
+AWAY = (3.0, 0.5, 0.5)  # seconds, at each restart
 
 TABLE = "CREATE TABLE orders (message_id TEXT PRIMARY KEY, text TEXT NOT NULL, n SERIAL)"
 INSERT = "INSERT INTO orders (message_id, text) VALUES (%s, %s) ON CONFLICT DO NOTHING"
@@ -93,10 +92,10 @@ def test_three_restarts_of_a_receivers_database_cost_no_message(database, tmp_pa
 
         sender = threading.Thread(target=send)
         sender.start()
-        for _ in range(RESTARTS):
+        for seconds in AWAY:
             failed = orders.failures
             database.stop()
-            time.sleep(AWAY)  # it is a time without the database that is tested
+            time.sleep(seconds)  # it is a time without the database that is tested
             wait_until(lambda failed=failed: orders.failures > failed)
             database.start()
         sender.join(TIMEOUT)

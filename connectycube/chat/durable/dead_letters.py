@@ -7,6 +7,7 @@ process.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -22,6 +23,7 @@ from ..._checks import check_int, check_str
 from ..._os_errors import reason_of
 from ...errors import ArgumentValueError, DurableStoreError
 from ...models import DeadLetter, ReceiverGaveUp
+from ..protocol.seen_messages import Key
 from .serialization import event_of, text_of
 
 Run: TypeAlias = Callable[..., sqlite3.Cursor]
@@ -59,7 +61,7 @@ class MarkedLetter:
 
     id: int
     failure: ReceiverGaveUp
-    key: str
+    key: Key
 
 
 class DeadLetters:
@@ -189,8 +191,8 @@ class DeadLetters:
     def _failure(self, text: str) -> ReceiverGaveUp:
         try:
             failure = event_of(text)
-            if not isinstance(failure, ReceiverGaveUp):
-                raise TypeError(f"no ReceiverGaveUp: {type(failure).__name__}")
+            if not isinstance(failure, ReceiverGaveUp) or failure.event is None:
+                raise TypeError(f"no ReceiverGaveUp with an event: {type(failure).__name__}")
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise self._error("read", f"it holds a letter that is damaged ({error})") from None
         return failure
@@ -239,8 +241,9 @@ class DeadLetters:
         found: list[MarkedLetter] = []
         for id, text, key in rows:
             try:
-                found.append(MarkedLetter(id, self._failure(text), key))
-            except DurableStoreError:
+                conversation, sender, own_id = json.loads(key)
+                found.append(MarkedLetter(id, self._failure(text), (conversation, sender, own_id)))
+            except (DurableStoreError, ValueError, TypeError):
                 continue  # the list of the letters says why
         return found
 

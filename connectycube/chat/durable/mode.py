@@ -664,10 +664,10 @@ class Durability:
             for letter in letters:
                 if letter.id not in taken:
                     failure = letter.failure
-                    conversation, sender, own_id = json.loads(letter.key)
-                    key = (conversation, sender, own_id)
                     arrived.append(
-                        Arrived(key, failure.event, failure.signal, failure.receiver, letter.id)
+                        Arrived(
+                            letter.key, failure.event, failure.signal, failure.receiver, letter.id
+                        )
                     )
             if not arrived:
                 return []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -157,12 +159,30 @@ def test_a_transient_error_is_given_up_after_the_time_for_it(chats):
     assert 1 < gave_up.attempts == len(receiver.calls) < 10_000
 
 
-def test_in_memory_the_time_is_a_minute_unless_it_is_given(chats):
-    chat = chats(Handling(delay=100.0, max_delay=100.0))  # at least 50 seconds
-    chat.typing_started.connect(Receiver(REFUSED), handling=Handling(delay=130.0, max_delay=130.0))
+def test_in_memory_the_time_is_a_minute_unless_it_is_given(chats, caplog):
+    chat = chats(Handling(delay=130.0, max_delay=130.0))  # at least 65 seconds
+    chat.typing_started.connect(Receiver(REFUSED))
     chat.put(1)
-    wait_until(lambda: chat.gave_up)
-    assert chat.gave_up[0].attempts == 1
+    wait_until(lambda: chat.failures)
+    assert re.search(r"runs again in (60|59\.\d) seconds \(attempt 1\)", caplog.text)
+
+
+def test_the_last_attempt_is_made_when_the_time_is_over(chats):
+    chat = chats(Handling(delay=100.0, max_delay=100.0, give_up_after=0.05))
+    chat.typing_started.connect(Receiver(REFUSED, REFUSED))
+    began = time.monotonic()
+    chat.put(1)
+    chat.idle()
+    assert time.monotonic() - began >= 0.05
+    assert [gave_up.attempts for gave_up in chat.gave_up] == [2]
+
+
+def test_without_any_time_the_first_attempt_is_the_last(chats):
+    chat = chats(Handling(give_up_after=0.0))
+    chat.typing_started.connect(Receiver(REFUSED))
+    chat.put(1)
+    chat.idle()
+    assert [gave_up.attempts for gave_up in chat.gave_up] == [1]
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()], ids=["exit", "interrupt"])
@@ -193,6 +213,19 @@ def test_the_application_says_what_is_transient(chats, caplog):
     assert receiver.calls == [1, 1]
     assert [gave_up.attempts for gave_up in chat.gave_up] == [2]
     assert "transient() of a Handling raised" in caplog.text
+
+
+def test_a_transient_that_exits_is_an_error_like_others(chats):
+    def transient(error):
+        raise SystemExit
+
+    chat = chats(Handling(transient=transient))
+    receiver, other = Receiver(ValueError()), Receiver()
+    chat.typing_started.connect(receiver)
+    chat.typing_started.connect(other)
+    chat.put(1)
+    chat.idle()
+    assert (receiver.calls, other.calls, len(chat.gave_up)) == ([1], [1], 1)
 
 
 def test_an_error_that_says_when_is_waited_for(chats):
@@ -245,6 +278,21 @@ def test_an_error_of_which_no_text_can_be_made_is_one_like_others(chats, caplog)
     assert len(chat.gave_up) == 1
     assert "<Unprintable, whose repr() raised RuntimeError>" in caplog.text
     assert "a dispatcher task raised" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("signal", "receiver", "is_connected"),
+    [
+        ("typing_started", "bot", True),
+        ("typing_started", "other", False),
+        ("typing_stopped", "bot", False),
+        ("around", "bot", False),
+        ("no such name", "bot", False),
+    ],
+)
+def test_a_receiver_is_found_by_the_names_in_a_file(chat, signal, receiver, is_connected):
+    chat.typing_started.connect(Receiver(), key="bot")
+    assert chat.receivers.is_connected(signal, receiver) is is_connected
 
 
 def test_receivers_of_signals_about_failures_never_run_again(chat):

@@ -182,6 +182,28 @@ def test_what_a_manager_sends_takes_no_answers_place(alice, emulator, caplog):
     bot.chat.logout()
 
 
+def test_what_a_done_callback_sends_takes_no_answers_place(alice, emulator):
+    bot, answers, told = Person.new(emulator, handling=FAST), [], []
+
+    @bot.chat.message_received.connect(key="balance")
+    def balance(chat: Chat, message: Message) -> None:
+        first = chat.reply(message, "one moment")
+        first.result(TIMEOUT)
+        # Its outcome is known, so the callback is called here.
+        first.add_done_callback(lambda handle: told.append(chat.reply(message, "sent").id))
+        answers.append(chat.reply(message, "your balance is 5").id)
+        if len(answers) < 2:
+            raise REFUSED
+
+    bot.login()
+    send(alice, bot, "balance?")
+    wait_until(lambda: len(answers) == 2)
+    settled(bot, alice)
+    assert alice.bodies == ["one moment", "sent", "your balance is 5", "sent"]
+    assert answers[0] == answers[1] and told[0] != told[1]
+    bot.chat.logout()
+
+
 @pytest.mark.parametrize("is_destroyed", [False, True], ids=["logout", "destroy"])
 def test_what_waits_for_one_user_never_reaches_another(alice, emulator, caplog, is_destroyed):
     bot, other, work = Person.new(emulator, handling=FAST), Person.new(emulator), Work(away=True)

@@ -20,6 +20,7 @@ from connectycube import (
 )
 from connectycube.chat.durable import dead_letters
 from connectycube.chat.durable.records import Identity
+from connectycube.chat.durable.serialization import text_of
 from connectycube.chat.durable.store import DurableStore
 from connectycube.cli import main
 
@@ -34,6 +35,9 @@ def failure(name: str = "m", body: str = "hello") -> ReceiverGaveUp:
         error=ValueError("wrong"),
         attempts=3,
     )
+
+
+WITHOUT_EVENT = text_of(evolve(failure(), event=None))
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_a_letter_to_be_retried_is_marked_until_it_is_removed(letters):
     letters.retry(one.id)
     assert [letter.is_marked for letter in letters] == [True, False]
     [marked] = letters.marked()
-    assert (marked.id, marked.failure.event, marked.key) == (one.id, one.event, KEY)
+    assert (marked.id, marked.failure.event, marked.key) == (one.id, one.event, ("c", 7, "m"))
     letters.remove([one.id])
     assert letters.marked() == []
 
@@ -165,7 +169,9 @@ def test_a_file_that_is_no_database_or_of_a_later_release_is_refused(letters, pa
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", "{", "[1]", '{"schema": 1, "model": {"a": "b"}}', "[" * 100_000]
+    "text",
+    ["{}", "{", "[1]", '{"schema": 1, "model": {"a": "b"}}', WITHOUT_EVENT, "[" * 100_000],
+    ids=["empty", "cut off", "list", "no model", "no event", "deep"],
 )
 def test_a_letter_that_cannot_be_read_costs_itself(letters, path, text, capsys):
     for name in ("one", "two", "three"):
@@ -185,6 +191,14 @@ def test_a_letter_that_cannot_be_read_costs_itself(letters, path, text, capsys):
     assert "cannot be read: " in capsys.readouterr().out.splitlines()[1]
     letters.drop(two.id)
     assert [letter.id for letter in letters] == [one.id, three.id]
+
+
+@pytest.mark.parametrize("key", ["", "7", '["c", 7]'])
+def test_a_letter_whose_key_cannot_be_read_is_not_retried(letters, key):
+    letters.add("one", failure("one"), key)
+    letters.add("two", failure("two"), KEY)
+    letters.retry_all()
+    assert [marked.failure.event.id for marked in letters.marked()] == ["two"]
 
 
 def test_several_letters_are_changed_at_once_or_none(letters):
