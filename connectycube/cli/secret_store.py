@@ -199,9 +199,9 @@ def new_store(folder: Path, *, in_file: bool) -> SecretStore:
 
 
 def _has_keyring() -> bool:
-    from keyring.backends import fail, null
-
     backend = _find_keyring()
+    from keyring.backends import fail, null  # behind the package, which the error of a missing one names
+
     backends = getattr(backend, "backends", [backend])  # of a chain
     return any(not isinstance(each, (fail.Keyring, null.Keyring)) for each in backends)
 
