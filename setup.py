@@ -15,7 +15,7 @@ _PARTS = re.compile(
 )
 _ADDRESS = re.compile(r"""(?<=\bsrc=["'])[^"']+|(?<=\bsrcset=["'])[^"']+|(?<=\]\()[^)]+""")
 _NOTE = (
-    "The files that this text names, such as `docs/chat.md`, are in the source distribution.\n\n"
+    "The files that this text names, such as `docs/rest.md`, are in the source distribution.\n\n"
 )
 
 

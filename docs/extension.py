@@ -57,7 +57,7 @@ METHODS_OF = {
     "fleet": ("connectycube.Fleet",),
     **dict.fromkeys(("design", "processes", "security", "troubleshooting"), _CHAT),
 }
-"""The classes whose methods a page calls without an object: ``logout()``."""
+"""The classes whose methods a page, or a page of this folder, calls without an object: ``logout()``."""
 
 _FLASK = {"cube": "connectycube.contrib.flask.FlaskCube"}
 OF_PAGES = {"flask": _FLASK, "examples/flask_live/index": _FLASK}
@@ -134,7 +134,8 @@ class CodeLinks(SphinxPostTransform):
             return []
         sections = [name.replace("-", "_") for each in _above(code) for name in each.get("ids", ())]
         services = [_SERVICES[name] for name in sections if name in _SERVICES]
-        owners = (*services, *METHODS_OF.get(self.env.docname, ()))
+        page = self.env.docname
+        owners = (*services, *METHODS_OF.get(page.partition("/")[0], ()))
         return [f"{owner}.{call[1]}" for owner in owners]
 
     def _link(self, code: nodes.literal, name: str, entry: Any) -> nodes.Node:

@@ -25,7 +25,7 @@ _TRIGGERS = (
 
 
 def _ask(shell: Shell, method: str, path: str, body: Any = None) -> Any:
-    """Call a verb of the control API (docs/emulator.md) and return its result."""
+    """Call a verb of the control API (docs/emulator/control.md) and return its result."""
     url, token = (os.environ.get(f"CONNECTYCUBE_CONTROL_{name}") for name in ("URL", "TOKEN"))
     if not url or not token:
         raise Failure(

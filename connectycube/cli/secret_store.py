@@ -200,7 +200,8 @@ def new_store(folder: Path, *, in_file: bool) -> SecretStore:
 
 def _has_keyring() -> bool:
     backend = _find_keyring()
-    from keyring.backends import fail, null  # behind the package, which the error of a missing one names
+    # After that, so that the error of a missing package names it.
+    from keyring.backends import fail, null
 
     backends = getattr(backend, "backends", [backend])  # of a chain
     return any(not isinstance(each, (fail.Keyring, null.Keyring)) for each in backends)

@@ -23,9 +23,9 @@ def described(readme: str, repository: str = "") -> str:
     ("link", "text"),
     [
         ("[Django](docs/django.md)", "Django (`docs/django.md`)"),
-        ("[Queues](docs/chat.md#when-it-is-full)", "Queues (`docs/chat.md`)"),
+        ("[Queues](docs/chat/index.md#when-it-is-full)", "Queues (`docs/chat/index.md`)"),
         ("[LICENSE](LICENSE)", "LICENSE (`LICENSE`)"),
-        ("[two\nlines](docs/chat.md)", "two\nlines (`docs/chat.md`)"),
+        ("[two\nlines](docs/chat/index.md)", "two\nlines (`docs/chat/index.md`)"),
         ("[below](#licence)", "[below](#licence)"),
         ("[other](https://example.org/a#b)", "[other](https://example.org/a#b)"),
         ("![a picture](docs/picture.png)", ""),
@@ -40,7 +40,7 @@ def test_without_a_repository_a_link_becomes_a_text(link, text):
     ("link", "text"),
     [
         ("[Django](docs/django.md)", f"[Django]({REPOSITORY}/blob/v1.2.3/docs/django.md)"),
-        ("[Q](docs/chat.md#full)", f"[Q]({REPOSITORY}/blob/v1.2.3/docs/chat.md#full)"),
+        ("[Q](docs/chat/index.md#full)", f"[Q]({REPOSITORY}/blob/v1.2.3/docs/chat/index.md#full)"),
         ("[below](#licence)", "[below](#licence)"),
         ("![a](docs/a.png)", f"![a]({REPOSITORY}/raw/v1.2.3/docs/a.png)"),
         (

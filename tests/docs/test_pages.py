@@ -10,7 +10,7 @@ describes. A comment before the block makes it something else::
     <!-- django … -->   a part of a file of a project, made and run by test_django_page.py
     <!-- flask … -->    a part of a file of an application, made and run by test_flask_page.py
     <!-- celery … -->   a file of a program, run by test_celery_page.py in tests/interop/relay
-    <!-- setup -->      the lines that the blocks of its page begin with
+    <!-- setup -->      the lines that the blocks of its page begin with; in an index.md, those of its folder
     <!-- compared -->   these lines, and the call of another language in Python: run by test_comparisons.py
     <!-- tutorial … --> a file, or a part of one, of the tutorial, made and run by test_tutorial_page.py
     <!-- mirror -->     a program that copies messages, run by test_admin_page.py
@@ -146,7 +146,7 @@ def test_the_control_api_is_used_as_the_page_shows(language, own_emulator):
     program, command = _PROGRAMS[language]
     if shutil.which(program) is None:
         missing(program)
-    page = (DOCS / "emulator.md").read_text(encoding="utf-8")
+    page = (DOCS / "emulator" / "control.md").read_text(encoding="utf-8")
     (code,) = [found["code"] for found in _CONTROL.finditer(page) if found["language"] == language]
     variables = {
         "CONNECTYCUBE_CONTROL_URL": own_emulator.control_url,
@@ -187,21 +187,29 @@ def alice(service) -> Iterator[ConnectyCube]:
 
 
 SETUPS = {block.page: block for block in BLOCKS if block.kind == "setup"}
+
+
+def setup_of(page: Path) -> Block | None:
+    """The block that the examples of a page begin with: its own, or that of its folder's index."""
+    return SETUPS.get(page) or SETUPS.get(page.parent / "index.md")
+
+
 SELF_CONTAINED = {ROOT / "README.md", DOCS / "index.md"}
 
 
 @pytest.fixture
 def names(request, environment, bob):
-    """What an example has: the names of its page's set-up, and no other; else those that its page tells of.
+    """What an example has: the names of its set-up, and no other; else those that its page tells of.
 
     Clients that they hold are closed.
     """
     block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
     names: dict[str, object] = {"__name__": "example"}
-    if block is not None and block.page in SETUPS:
+    setup = None if block is None else setup_of(block.page)
+    if setup is not None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ConnectyCube, "from_env", partial(ConnectyCube.from_env, reconnect=FAST))
-            exec(SETUPS[block.page].code, names)
+            exec(setup.code, names)
     elif block is None or block.page not in SELF_CONTAINED:
         add_told_names(names, request.getfixturevalue("alice"), bob)
     before = list(names.values())
@@ -570,7 +578,7 @@ def test_the_shell_commands_end_if_the_emulator_cannot_start(code, shell, tmp_pa
 
 
 def test_both_pages_about_the_emulator_show_its_command():
-    assert [parameter.id for parameter in SHELL] == ["README.md", "emulator.md"]
+    assert [parameter.id for parameter in SHELL] == ["README.md", "commands.md"]
 
 
 @blocks("excerpt")
@@ -613,16 +621,16 @@ def test_the_json_schema_is_what_the_code_says(generate):
 
 
 def test_a_change_of_the_code_would_be_noticed(generate, monkeypatch):
-    text = (DOCS / "chat.md").read_text(encoding="utf-8")
+    text = (DOCS / "chat" / "login.md").read_text(encoding="utf-8")
     monkeypatch.setattr(
         generate,
         "TRANSITIONS",
         {**generate.TRANSITIONS, connectycube.ChatState.CLOSED: frozenset()},
     )
     with pytest.raises(ValueError, match="CLOSED cannot become"):
-        generate.generated("chat.md", text)
+        generate.generated("chat/login.md", text)
     monkeypatch.setattr(generate, "COURSES", {"none": ()})
-    assert generate.generated("chat.md", text) != text
+    assert generate.generated("chat/login.md", text) != text
 
 
 def test_the_table_of_who_vouches_has_every_event_of_a_signal(generate):
@@ -655,7 +663,7 @@ def rows(page: Path, heading: str) -> list[list[str]]:
 
 def test_the_table_of_signals_names_all_of_them_with_events_and_fields():
     chat = Chat(Config(app_id=1, auth_key="key"))
-    table = rows(DOCS / "chat.md", "Signals and events")
+    table = rows(DOCS / "chat" / "signals.md", "Signals and events")
     assert [row[0] for row in table] == [f"`{signal.name}`" for signal in signals_of(chat)]
     for one, (_, event, _) in zip(signals_of(chat), table, strict=True):
         cls, *fields = re.findall(r"`(\w+)`", event)
@@ -667,20 +675,21 @@ def test_the_table_of_signals_names_all_of_them_with_events_and_fields():
 
 def test_the_tables_of_errors_name_what_the_tree_has():
     known = {name for name in connectycube.__all__ if name.endswith("Error")}
+    pages = {"chat": sorted((DOCS / "chat").glob("*.md")), "rest": [DOCS / "rest.md"]}
     named = {
-        page: set(re.findall(r"`(\w+Error)`", (DOCS / page).read_text(encoding="utf-8")))
-        for page in ("chat.md", "rest.md")
+        part: {name for page in found for name in re.findall(r"`(\w+Error)`", page.read_text())}
+        for part, found in pages.items()
     }
-    for page, names in named.items():
-        assert names - {"TimeoutError", "TypeError", "ValueError"} <= known, page
+    for part, names in named.items():
+        assert names - {"TimeoutError", "TypeError", "ValueError"} <= known, part
     api = {n for n in known if issubclass(getattr(connectycube, n), connectycube.ApiError)}
     chat = {n for n in known if issubclass(getattr(connectycube, n), connectycube.ChatError)}
-    assert api <= named["rest.md"] | {"ApiResponseError"}
-    assert chat - named["chat.md"] == {"LivenessError"} - named["chat.md"]
+    assert api <= named["rest"] | {"ApiResponseError"}
+    assert chat - named["chat"] == {"LivenessError"} - named["chat"]
 
 
 def test_the_permanent_conditions_are_those_of_the_core():
-    text = (DOCS / "chat.md").read_text(encoding="utf-8")
+    text = (DOCS / "chat" / "reconnection.md").read_text(encoding="utf-8")
     sentence = text.split("whose condition is")[1].split(".")[0]
     assert set(re.findall(r"`([a-z-]+)`", sentence)) == PERMANENT
 
@@ -698,7 +707,7 @@ def test_the_options_of_the_emulator_command_are_those_of_its_parser():
 
     parser = Recorder()
     emulator_command.add_arguments(parser)
-    table = rows(DOCS / "emulator.md", "An emulator for several programs")
+    table = rows(DOCS / "emulator" / "commands.md", "For several programs")
     assert [re.findall(r"--[\w-]+", row[0])[0] for row in table] == parser.names
 
 
@@ -706,7 +715,7 @@ def test_the_options_of_exec_are_those_of_its_parser():
     parser = argparse.ArgumentParser()
     exec_command.add_arguments(parser)
     options = [action.option_strings for action in parser._actions]
-    table = rows(DOCS / "emulator.md", "As a command")
+    table = rows(DOCS / "emulator" / "commands.md", "For one program")
     assert [row[0].split()[0] for row in table] == [
         *("`" + names[0] for names in options if names and "--help" not in names),
         "`--",
@@ -714,7 +723,7 @@ def test_the_options_of_exec_are_those_of_its_parser():
 
 
 def test_the_members_of_the_emulator_are_named():
-    text = (DOCS / "emulator.md").read_text(encoding="utf-8")
+    text = (DOCS / "emulator" / "python.md").read_text(encoding="utf-8")
     for name in (name for name in vars(Emulator) if not name.startswith("_")):
         assert re.search(rf"`{name}[`(]", text), name
 

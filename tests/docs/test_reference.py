@@ -299,11 +299,11 @@ def test_a_long_signature_has_a_parameter_a_line(site):
 
 @pytest.mark.time_limit(330)
 def test_code_that_names_an_entry_leads_to_it(site):
-    page = (site / "chat.html").read_text()
+    page = "".join(one.read_text() for one in (site / "chat").glob("*.html"))
     for code, anchor in (
-        ("chat.login()", "reference/chat.html#connectycube.Chat.login"),
-        ("Handling", "reference/states.html#connectycube.Handling"),
-        ("message_received", "reference/signals.html#connectycube.Chat.message_received"),
+        ("chat.login()", "../reference/chat.html#connectycube.Chat.login"),
+        ("Handling", "../reference/states.html#connectycube.Handling"),
+        ("message_received", "../reference/signals.html#connectycube.Chat.message_received"),
     ):
         assert re.search(
             rf'href="{re.escape(anchor)}"[^>]*><code[^>]*>(<span[^>]*>)?{re.escape(code)}', page
@@ -314,15 +314,15 @@ def test_code_that_names_an_entry_leads_to_it(site):
 @pytest.mark.parametrize(
     ("page", "code", "anchor"),
     [
-        ("chat", "logout()", "chat.html#connectycube.Chat.logout"),
+        ("chat/closing", "logout()", "chat.html#connectycube.Chat.logout"),
         ("rest", "update_admins(", "rest.html#connectycube.rest.Dialogs.update_admins"),
         ("rest", "mark_all_read(", "rest.html#connectycube.rest.Messages.mark_all_read"),
-        ("emulator", "add_user(", "emulator.html#connectycube.emulator.Emulator.add_user"),
+        ("emulator/python", "add_user(", "emulator.html#connectycube.emulator.Emulator.add_user"),
     ],
 )
 def test_a_call_without_an_object_leads_to_the_method(site, page, code, anchor):
     text = (site / f"{page}.html").read_text()
-    link = rf'href="reference/{re.escape(anchor)}"[^>]*><code[^>]*><span[^>]*>{re.escape(code)}'
+    link = rf'href="(?:\.\./)?reference/{re.escape(anchor)}"[^>]*><code[^>]*><span[^>]*>{re.escape(code)}'
     assert re.search(link, text)
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.referee("javascript")
 @pytest.fixture
 def page(service):
     """The SDK's build for browsers, which knows of the emulator by the page's excerpt alone."""
-    text = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "emulator" / "web.md").read_text(encoding="utf-8")
     excerpt = re.findall(r"```js\n(.*?)```", text, re.DOTALL)[0]
     names = {
         "credentials": {"appId": service.app_id, "authKey": service.auth_key},

@@ -455,5 +455,5 @@ def _hint_of(error: ConnectyCubeError) -> str:
     if isinstance(error, (ApiNetworkError, ApiTimeoutError)):
         return f"Check api_url and the network. {_proxy_hint()}"
     if isinstance(error, StreamError):
-        return "The server says why: docs/chat.md has a table of the errors."
-    return "docs/rest.md and docs/chat.md have tables of the errors."
+        return "The server says why: docs/chat/login.md has a table of the errors."
+    return "docs/rest.md and docs/chat/login.md have tables of the errors."

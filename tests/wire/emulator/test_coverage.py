@@ -97,7 +97,7 @@ def test_a_message_with_unknown_elements_is_relayed_as_it_is(connect, alice, bob
 
 def unknowns():
     """Give each row of the page's table of what nobody knows: the question, and what stands for it."""
-    page = (ROOT / "docs" / "emulator.md").read_text()
+    page = (ROOT / "docs" / "emulator" / "coverage.md").read_text()
     table = page.partition("<!-- unknown: tests")[2].partition("<!-- unknown: end -->")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
     return [(row[0], re.findall("`([^`]+)`", row[2])) for row in rows[2:]]

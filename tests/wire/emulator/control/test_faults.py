@@ -474,7 +474,7 @@ class TestStreamManagement:
 
 
 class TestChatOfOurClient:
-    """What docs/chat.md promises, under each fault."""
+    """What docs/chat/reconnection.md promises, under each fault."""
 
     QUICK = Timeouts(connect=1.0, login=2.0, liveness_interval=0.2, liveness_answer=0.2)
 
