@@ -402,7 +402,7 @@ def peer(emulator: Emulator) -> Iterator[Person]:
     person.cube.close()
 
 
-def test_edits_deletions_reactions_and_system_messages_are_kept(make, peer, copy):
+def test_every_event_that_the_file_covers_is_kept(make, peer, copy, emulator, stack):
     dead, gate = make(), Gate()
     dead.chat.message_received.connect(gate, key="gate")
     dead.chat.login()
@@ -412,6 +412,10 @@ def test_edits_deletions_reactions_and_system_messages_are_kept(make, peer, copy
     peer.chat.edit_message(dialog, sent, "hello!").result(TIMEOUT)
     peer.cube.messages.add_reaction(sent.id, "like")
     peer.chat.send_system_message(dead.id, {"k": "1"}).result(TIMEOUT)
+    device = Person.in_chat(emulator, dead.name)
+    stack.callback(device.cube.close)
+    own = Message(body="of the other device", markable=False)  # so that no 'delivered' follows
+    device.chat.send_private(peer.id, own).result(TIMEOUT)
     peer.chat.delete_message(dialog, sent).result(TIMEOUT)
     dead.chat.ping(TIMEOUT)
     as_after_a_crash(dead.path, copy)
@@ -419,7 +423,13 @@ def test_edits_deletions_reactions_and_system_messages_are_kept(make, peer, copy
     born = make(copy).with_new_receivers()
     born.chat.login()
     born.events.wait_for("message_received")
-    for signal in ("message_edited", "message_deleted", "system_message_received"):
+    others = (
+        "own_message_received",
+        "system_message_received",
+        "message_edited",
+        "message_deleted",
+    )
+    for signal in others:
         [event] = born.events.wait_for(signal)
         assert type(event) is getattr(born.chat, signal).event
     [reaction] = born.events.wait_for("reaction_changed")
