@@ -16,6 +16,7 @@ from .errors import ArgumentTypeError, ArgumentValueError
 
 __all__ = [
     "MILLISECONDS_FROM",
+    "MOST_INT",
     "check_bool",
     "check_callable",
     "check_http_url",
@@ -40,9 +41,10 @@ __all__ = [
 MILLISECONDS_FROM = 100_000_000_000
 """Above this a unix time counts milliseconds: as seconds it is the year 5138."""
 
+MOST_INT = 2**63 - 1
+"""The largest integer of the service. Python neither writes nor reads an int of thousands of digits."""
+
 _DEEPEST = 32
-# The largest integer of the service. Python neither writes nor reads an int of thousands of digits.
-_MOST = 2**63 - 1
 _NOT_IN_IDS = re.compile("[ /?#,@]")
 _TAKES_KEYWORDS = 0x08  # a flag of code objects: the function has a parameter like **others
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -80,11 +82,11 @@ def check_http_url(name: str, value: object) -> SplitResult:
     return parts
 
 
-def check_int(name: str, value: object, *, least: int = -_MOST, most: int | None = None) -> int:
+def check_int(name: str, value: object, *, least: int = -MOST_INT, most: int | None = None) -> int:
     """Return ``value`` if it is an int (no bool) within the bounds, by default those of 64 bits."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}")
-    most = _MOST if most is None else most
+    most = MOST_INT if most is None else most
     if value < least or value > most:
         raise _out_of_bounds(name, value, least, most)
     return value

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .. import models
+from .._checks import MOST_INT
 from .._containers import AnyDict, AnyList
 from .._redact import peer_text, redact_url
 from .._secrets import Secret
@@ -140,7 +141,7 @@ def read_record(response: Response, read: Reader[Record]) -> Record:
         UnexpectedResponseError: It is no object, or has no id. A record of nothing would say that it exists.
     """
     record = read(read_object(response))
-    if not record.id or (isinstance(record.id, int) and record.id < 0):
+    if not record.id or (isinstance(record.id, int) and not 0 < record.id <= MOST_INT):
         kind = type(record).__name__
         del record  # it may repeat a secret
         raise unexpected(response, f"a {kind} with its id was expected")
