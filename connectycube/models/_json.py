@@ -8,6 +8,7 @@ what no field claims, and the values that a reader could not understand.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import math
 import re
@@ -195,15 +196,21 @@ def made_init(cls: type[Model]) -> type[Model]:
     # With the module's names, by which ``typing.get_type_hints`` finds what the annotations mean.
     names: dict[str, Any] = {**vars(sys.modules[cls.__module__]), cls.__name__: cls}
     names |= {"cls": cls, "thawed": _thawed(cls), "usual": usual}
-    names["set_anyhow"] = object.__setattr__
-    parameters: list[str] = []
+    names |= {"set_anyhow": object.__setattr__, "nothing": object()}
+    # Python looks up the default of each parameter that may be given by its name alone, and copies those of
+    # all others at once. So there is a parameter in front that takes what is given by position.
+    parameters: list[str] = ["_positional=nothing"]
+    needed: list[str] = []
     arguments: list[str] = []
     values: list[str] = []
     lines: list[str] = []
     for number, entry in enumerate(attrs.fields(cast("Any", cls))):
         name, factory = entry.name, getattr(entry.default, "factory", None)
         names[f"default{number}"] = attrs.NOTHING if factory is not None else entry.default
-        parameters.append(name if entry.default is attrs.NOTHING else f"{name}=default{number}")
+        if entry.default is attrs.NOTHING:
+            needed.append(name)
+        else:
+            parameters.append(f"{name}=default{number}")
         arguments.append(f"{name}={name}")
         lines.append(f"self.{name} = {name}")
         if factory is not None:
@@ -213,6 +220,8 @@ def made_init(cls: type[Model]) -> type[Model]:
             names[f"convert{number}"] = entry.converter
             values.append(f"{name} = convert{number}({name})")
     body = [
+        # That of attrs takes names alone, so it raises TypeError.
+        "if _positional is not nothing: usual(self, _positional)",
         f"if self.__class__ is not cls: return usual(self, {', '.join(arguments)})",
         # A converter may raise: what is thawed must not be left.
         *values,
@@ -220,9 +229,12 @@ def made_init(cls: type[Model]) -> type[Model]:
         *lines,
         "self.__class__ = cls",
     ]
-    exec("\n    ".join([f"def __init__(self, *, {', '.join(parameters)}):", *body]), names)
-    made = functools.update_wrapper(names["__init__"], usual)
+    if needed:
+        parameters += ["*", *needed]
+    exec("\n    ".join([f"def __init__(self, {', '.join(parameters)}):", *body]), names)
+    made: Any = functools.update_wrapper(names["__init__"], usual)
     del made.__wrapped__
+    made.__signature__ = inspect.signature(usual)
     type.__setattr__(cls, "__init__", made)
     return cls
 
