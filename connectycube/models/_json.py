@@ -36,6 +36,7 @@ __all__ = [
     "as_text",
     "as_texts",
     "as_time",
+    "has_defaults",
     "made_init",
     "maker_of",
     "others",
@@ -183,6 +184,19 @@ def maker_of(cls: type[Model], *fields: str) -> Callable[..., Model]:
     exec("\n    ".join([f"def maker({', '.join(fields)}):", *body]), names)
     made: Callable[..., Model] = names["maker"]
     return made
+
+
+def has_defaults(cls: type[Any], *fields: str) -> Callable[[Any], bool]:
+    """Make a function that says whether the values of ``fields`` in a ``cls`` are their very defaults.
+
+    A value that is equal to its default may be another object: then the answer is False, too.
+    """
+    defaults = {entry.name: entry.default for entry in attrs.fields(cls)}
+    names = {f"default_{name}": defaults[name] for name in fields}
+    tests = " and ".join(f"made.{name} is default_{name}" for name in fields)
+    exec(f"def tells(made): return {tests}", names)
+    told: Callable[[Any], bool] = names["tells"]
+    return told
 
 
 def made_init(cls: type[Model]) -> type[Model]:
