@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Generator, Hashable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from os import getpid
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import cast
 
 from attrs import evolve
 
 from .._deadline import Deadline
-from .._forks import check_fork
+from .._forks import check_fork, owns_objects
 from .._network import Network
 from .._secrets import clear_locals
 from .._threads import uninterrupted
@@ -110,7 +109,6 @@ class Driver:
 
     def _begin(self) -> None:
         """Create all objects that a forked child must not share with its parent."""
-        self._process = getpid()
         self._kind_of_lock: type = type(threading.Lock())
         self.notes: ObservedMutex | None = ObservedMutex.of(self._config, self.receivers.chat)
         self._mutex = cast("threading.Lock", self.notes or threading.Lock())
@@ -197,7 +195,7 @@ class Driver:
 
     def check_usable(self) -> None:
         """Raise ClientClosedError after the client's end, ForkedError in a child that has not logged in."""
-        if getpid() != self._process:  # check_fork() without a call, as every message comes here
+        if not owns_objects[0]:
             check_fork()
         self._check_open()
         if (user_id := self.receivers.running.user_id) and user_id != self.receivers.user_id:
