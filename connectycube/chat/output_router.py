@@ -204,16 +204,17 @@ class OutputRouter:
 
     def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
         # Threads that wait for the handle wake at once; callbacks are user code, so they go to a worker.
-        handle: AnyHandle = outcome.submission.waiter
+        submission, error = outcome
+        handle: AnyHandle = submission.waiter
         self._tally.unsettled.discard(handle)
-        if outcome.error is None:
+        if error is None:
             self._tally.sent += 1
         else:
-            self._tally.note_error(outcome.error)
+            self._tally.note_error(error)
         if self._notes is not None:
-            self._notes.note("message_settled", handle, outcome.error)
-        for callback in handle.settle(outcome.error):
-            self._queue_callback(handle, callback, outcome.submission.to)
+            self._notes.note("message_settled", handle, error)
+        for callback in handle.settle(error):
+            self._queue_callback(handle, callback, submission.to)
 
     def _note_echo(self, core: Core, echo: EchoReceived) -> None:
         echo.submission.waiter.server_copy = echo.message
