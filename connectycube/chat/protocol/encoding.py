@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
 from ..._checks import check_bool, check_int, check_str
@@ -239,7 +238,7 @@ def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = 
     return written
 
 
-_Form = tuple[str, bytes, Callable[[Any], Any], tuple[int, ...]]
+_Form = tuple[Callable[[Any], str], int, tuple[int, ...]]
 
 _FIELDS = (
     *("type", "id", "uid", "url", "content-type", "name"),
@@ -247,7 +246,7 @@ _FIELDS = (
 )
 _FIRST_NUMBER = 6
 # How attachments are written whose values have these types, one form for each set of fields that are given:
-# the text, its quotes, what takes the values for it, and the places of the numbers among the values.
+# what writes the values, unescaped, the number of the quotes around them, and the places of the numbers.
 _forms: dict[tuple[type, ...], _Form] = {}
 # The bytes of printable text that no attribute must escape.
 _UNESCAPED = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"&<>\x7f')
@@ -275,14 +274,14 @@ def _plain_attachment(attachment: Attachment) -> str | None:
     form = _forms.get(kinds) or _new_form(kinds)
     if form is None:
         return None
-    template, quotes, given, numbers = form
+    write, quotes, numbers = form
     for place in numbers:
         if not 0 <= values[place] < _LARGE:
             return None
-    written = template % given(values)
+    written = write(values)
     if not written.isascii() and not written.isprintable():
         return None
-    if written.encode().translate(None, _UNESCAPED) != quotes:
+    if len(written.encode().translate(None, _UNESCAPED)) != quotes:
         return None
     return f"<attachment{written}/>"
 
@@ -294,8 +293,9 @@ def _new_form(kinds: tuple[type, ...]) -> _Form | None:
     numbers = [place for place in places if place >= _FIRST_NUMBER and kinds[place] is int]
     if not places or texts + numbers != places:
         return None
-    template = "".join(f' {_FIELDS[place]}="%s"' for place in places)
-    form = (template, b'""' * len(places), itemgetter(*places), tuple(numbers))
+    text = "".join(f' {_FIELDS[place]}="{{values[{place}]}}"' for place in places)
+    # Only names of fields, which are ours, become code.
+    form = (eval(f"lambda values: f'{text}'"), 2 * len(places), tuple(numbers))
     _forms[kinds] = form
     return form
 
