@@ -396,6 +396,9 @@ class CursorMode:
 
     # --- messages that are sent ---
 
+    keeps_sent = False
+    """Only receivers repeat messages."""
+
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
         if self.running.delivery is None:

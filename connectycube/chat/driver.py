@@ -164,7 +164,13 @@ class Driver:
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters: CloseWaiters = CloseWaiters()
         self.sender: Sender = Sender(
-            self, self._mutex, self._changed, self.core, self._durability, self._tally.unsettled
+            self,
+            self._mutex,
+            self._changed,
+            self.core,
+            self._durability,
+            self._tally.unsettled,
+            self.dispatcher.receivers,
         )
         requester = Requester(self, self._mutex)
         self.request: Request = requester.request
@@ -198,7 +204,11 @@ class Driver:
         if not owns_objects[0]:
             check_fork()
         self._check_open()
-        if (user_id := self.receivers.running.user_id) and user_id != self.receivers.user_id:
+        # To ask what this thread runs takes long, and mostly no thread runs a receiver.
+        if self.dispatcher.receivers and self.receivers.running.user_id not in (
+            None,
+            self.receivers.user_id,
+        ):
             self.receivers.refuse_user()
         if self._forked:
             raise ForkedError("another process logged in and forked this one: call chat.login()")
