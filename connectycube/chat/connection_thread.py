@@ -80,14 +80,15 @@ def run_connection(driver: Steps, run: Run, waker: Waker) -> None:
     try:
         step = driver.next_step(run)
         while step is not None:
-            if step.connects:
+            deadline, connects, events, _ = step
+            if connects:
                 driver.connect(run, waker)
                 step = driver.next_step(run)
                 continue
             # Readable also means that TLS has data or an end; the link tells which. Without a link only the
             # waker and the deadline count.
             descriptor = run.link.sock.fileno() if run.link is not None else -1
-            if waker.wait(seconds_until(step.deadline), descriptor, step.events):
+            if waker.wait(seconds_until(deadline), descriptor, events):
                 step = driver.serve(run)
             else:
                 step = driver.next_step(run)
