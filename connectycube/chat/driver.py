@@ -39,7 +39,7 @@ from ..errors import (
 from ..models import Abandoned, ChatState, StateChange, Statistics
 from .beginning import Beginning, Beginnings
 from .changed import Changed
-from .connection_thread import Run, Step, Waking, run_connection
+from .connection_thread import Run, Step, Waking, new_step, run_connection
 from .credentials import SessionCredentials, plan_attempt, renewed
 from .cursor_mode import durability_of
 from .dispatcher import Dispatcher
@@ -632,11 +632,16 @@ class Driver:
                 return
             del outgoing[:written]
 
-    def _hand_over(self) -> None:
-        """Route the outputs of the core, and notify the threads that wait for a state or for room."""
+    def _hand_over(self, now: float | None = None) -> None:
+        """Route the outputs of the core, and notify the threads that wait for a state or for room.
+
+        ``now`` is the time of the read that they come from.
+        """
         assert self._mutex.locked()
         # Most reads and commands have no output.
-        has_routed = bool(self.core.session.outputs) and self._router.route(self.core)
+        has_routed = bool(self.core.session.outputs) and self._router.route(
+            self.core, time.monotonic() if now is None else now
+        )
         if has_routed and self.is_closed:
             self._durability.release()
         # An acknowledgement of markers has no output, but it makes room for a sender.
@@ -728,11 +733,12 @@ class Driver:
         with self._mutex:
             return self._next_step(run)
 
-    def _next_step(self, run: Run) -> Step | None:
+    def _next_step(self, run: Run, now: float | None = None) -> Step | None:
         assert self._mutex.locked()
         if run.generation != self._generation:
             return None
-        now = time.monotonic()
+        if now is None:
+            now = time.monotonic()
         deadline = self._tick(now)
         core, link = self.core, run.link
         if not core.has_stream:
@@ -751,7 +757,7 @@ class Driver:
         if link is None:
             return Step(deadline, core.wants_link, EVENT_READ, core.is_ready)
         writes = core.session.outgoing or link.wants_write
-        return Step(deadline, False, _BOTH if writes else EVENT_READ, core.is_ready)
+        return new_step((deadline, False, _BOTH if writes else EVENT_READ, core.is_ready))
 
     def wait_for_turn(self, run: Run) -> float | None:
         """Let the attempt to connect begin later; return when there is something to do in any case."""
@@ -816,37 +822,42 @@ class Driver:
 
     def serve(self, run: Run) -> Step | None:
         """Read and write, without waiting, what the socket takes now; return what to do next."""
-        link = run.link
+        link, now = run.link, None
         with self._mutex:
             if link is not None and link is self._link:  # else another thread has closed it
                 try:
-                    self._read(link)
+                    now = self._read(link)
                     if self.core.session.outgoing:
                         self._write(link)  # also what the socket did not take before
                 except ConnectionLostError as error:
                     self.core.link_lost(error, time.monotonic())
                     self._hand_over()
-            return self._next_step(run)
+            # If something has become due since the read, the next wait ends at once.
+            return self._next_step(run, now)
 
-    def _read(self, link: Link) -> None:
-        """Take what has arrived, or a part of it: then the next wait ends at once, for others had a turn."""
+    def _read(self, link: Link) -> float | None:
+        """Take what has arrived, or a part of it: then the next wait ends at once, for others had a turn.
+
+        Return when it arrived; None if nothing has.
+        """
         assert self._mutex.locked()
-        hold = self.exclusive.hold
+        hold, now = self.exclusive.hold, None
         while data := link.receive():
             # Another process may have the lease by now, whose login ends this link: that is not the reason.
             if hold is not None and not hold.is_valid():
-                return
+                break
             now = time.monotonic()
             self.core.receive(data, now)
             # Before writing: the acknowledgement of these stanzas must not leave before they are committed.
-            self._hand_over()
+            self._hand_over(now)
             self._note_cursor(now)
             if not self.core.has_stream:
-                return
+                break
             if self.core.session.outgoing:
                 self._write(link)
             if not link.has_ended:
-                return
+                break
+        return now
 
     def _note_cursor(self, now: float) -> None:
         """Note the cursor in the durable store, and its time by the service's clock."""

@@ -117,10 +117,10 @@ class OutputRouter:
             )
             self._dispatcher.put(Task(lambda: logger.warning("%s", words), "log"), bounded=False)
 
-    def route(self, core: Core) -> bool:
+    def route(self, core: Core, now: float) -> bool:
         """Route all outputs of the core, in order; return whether there were any."""
         has_routed = False
-        self._now = time.monotonic()
+        self._now = now
         while core.session.outputs:
             outputs = core.session.take_outputs()
             has_routed = True
@@ -131,6 +131,8 @@ class OutputRouter:
             except DurableStoreError as error:
                 self._route_uncommitted(core, outputs, error)
             else:
+                if self._durability.has_file:
+                    self._now = time.monotonic()  # the disk may have taken long
                 self._route_committed(core, outputs, entries)
         return has_routed
 
@@ -169,7 +171,7 @@ class OutputRouter:
                 rejected.append(output)
         self._queue_together(together, rejected)
         if not rejected:
-            core.committed(time.monotonic())
+            core.committed(self._now)
             return
         try:
             self._durability.withdraw(_entries_of(rejected, entries))

@@ -180,7 +180,7 @@ class Sender:
             self._check_lease()
         session = self._core.open_session
         # Whether a message with this id may have been sent before.
-        may_be_known = self._receiving or self._durability.keeps_sent
+        may_be_known = self._receiving or self._durability.has_file
         if may_be_known and (known := self._durability.known(submission)) is not None:
             return known
         if len(data) > session.most_bytes:

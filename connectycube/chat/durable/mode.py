@@ -708,8 +708,8 @@ class Durability:
     # --- messages that are sent ---
 
     @property
-    def keeps_sent(self) -> bool:
-        """Whether the file knows messages that were sent before."""
+    def has_file(self) -> bool:
+        """Whether there is a file, which knows what was sent before."""
         return self._store is not None
 
     def message_id(self, recipient: str) -> str:

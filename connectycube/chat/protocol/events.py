@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -153,7 +153,7 @@ class OutcomeKnown(NamedTuple):
 
 # Each message has an outcome, and __new__ of a named tuple takes three times as long.
 new_outcome: Callable[[tuple[Submission, Exception | None]], OutcomeKnown] = partial(
-    tuple.__new__, OutcomeKnown
+    tuple[Any, ...].__new__, OutcomeKnown
 )
 """Make an outcome of its two values."""
 
