@@ -173,14 +173,17 @@ def maker_of(cls: type[Model], *fields: str) -> Callable[..., Model]:
     of many fields costs several times as much: no value is checked or converted, and the class must have no
     hooks of attrs. Only names of fields, which are ours, become code; see :func:`reader_of`.
     """
-    names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
-    lines = ["made = new(thawed)"]
+    is_frozen = cls.__setattr__ is not object.__setattr__
+    names: dict[str, Any] = {"cls": cls, "new": object.__new__}
+    if is_frozen:
+        names["thawed"] = _thawed(cls)
+    lines = ["made = new(thawed)" if is_frozen else "made = new(cls)"]
     for number, entry in enumerate(attrs.fields(cast("type[attrs.AttrsInstance]", cls))):
         assert entry.name in fields or not hasattr(entry.default, "factory")
         names[f"default{number}"] = entry.default
         value = entry.name if entry.name in fields else f"default{number}"
         lines.append(f"made.{entry.name} = {value}")
-    body = [*lines, "made.__class__ = cls", "return made"]
+    body = [*lines, *(["made.__class__ = cls"] if is_frozen else []), "return made"]
     exec("\n    ".join([f"def maker({', '.join(fields)}):", *body]), names)
     made: Callable[..., Model] = names["maker"]
     return made
