@@ -163,14 +163,9 @@ class Driver:
         self.aborted: bool = False
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters: CloseWaiters = CloseWaiters()
+        sets = self.dispatcher.receivers, self._tally.unsettled
         self.sender: Sender = Sender(
-            self,
-            self._mutex,
-            self._changed,
-            self.core,
-            self._durability,
-            self._tally.unsettled,
-            self.dispatcher.receivers,
+            self, self._mutex, self._changed, self.core, self._durability, *sets
         )
         requester = Requester(self, self._mutex)
         self.request: Request = requester.request
@@ -204,12 +199,8 @@ class Driver:
         if not owns_objects[0]:
             check_fork()
         self._check_open()
-        # To ask what this thread runs takes long, and mostly no thread runs a receiver.
-        if self.dispatcher.receivers and self.receivers.running.user_id not in (
-            None,
-            self.receivers.user_id,
-        ):
-            self.receivers.refuse_user()
+        if self.dispatcher.receivers:  # to ask what this thread runs takes long
+            self.receivers.check_user()
         if self._forked:
             raise ForkedError("another process logged in and forked this one: call chat.login()")
         if self.exclusive.hold is not None:
@@ -633,15 +624,10 @@ class Driver:
             del outgoing[:written]
 
     def _hand_over(self, now: float | None = None) -> None:
-        """Route the outputs of the core, and notify the threads that wait for a state or for room.
-
-        ``now`` is the time of the read that they come from.
-        """
+        """Route the outputs of the core, and notify the threads that wait for a state or for room."""
         assert self._mutex.locked()
         # Most reads and commands have no output.
-        has_routed = bool(self.core.session.outputs) and self._router.route(
-            self.core, time.monotonic() if now is None else now
-        )
+        has_routed = bool(self.core.session.outputs) and self._router.route(self.core, now)
         if has_routed and self.is_closed:
             self._durability.release()
         # An acknowledgement of markers has no output, but it makes room for a sender.
@@ -737,8 +723,7 @@ class Driver:
         assert self._mutex.locked()
         if run.generation != self._generation:
             return None
-        if now is None:
-            now = time.monotonic()
+        now = time.monotonic() if now is None else now
         deadline = self._tick(now)
         core, link = self.core, run.link
         if not core.has_stream:
@@ -832,14 +817,10 @@ class Driver:
                 except ConnectionLostError as error:
                     self.core.link_lost(error, time.monotonic())
                     self._hand_over()
-            # If something has become due since the read, the next wait ends at once.
-            return self._next_step(run, now)
+            return self._next_step(run, now)  # what has become due since ends the next wait at once
 
     def _read(self, link: Link) -> float | None:
-        """Take what has arrived, or a part of it: then the next wait ends at once, for others had a turn.
-
-        Return when it arrived; None if nothing has.
-        """
+        """Take what has arrived, or a part of it (then the next wait ends at once); return when it was."""
         assert self._mutex.locked()
         hold, now = self.exclusive.hold, None
         while data := link.receive():

@@ -117,10 +117,13 @@ class OutputRouter:
             )
             self._dispatcher.put(Task(lambda: logger.warning("%s", words), "log"), bounded=False)
 
-    def route(self, core: Core, now: float) -> bool:
-        """Route all outputs of the core, in order; return whether there were any."""
+    def route(self, core: Core, now: float | None = None) -> bool:
+        """Route all outputs of the core, in order; return whether there were any.
+
+        ``now`` is the time of the read that they come from, if they come from one.
+        """
         has_routed = False
-        self._now = now
+        self._now = time.monotonic() if now is None else now
         while core.session.outputs:
             outputs = core.session.take_outputs()
             has_routed = True

@@ -48,8 +48,8 @@ class Connection(Protocol):
 class Sender:
     """Sends for all threads of one connection.
 
-    ``mutex`` and ``changed`` are those of the driver, ``unsettled`` the handles without an outcome, and
-    ``receiving`` the threads that run a receiver of this connection.
+    ``mutex`` and ``changed`` are those of the driver, ``receiving`` the threads that run a receiver of this
+    connection, and ``unsettled`` the handles without an outcome.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Sender:
         changed: threading.Condition,
         core: Core,
         durability: Durability | CursorMode,
-        unsettled: set[AnyHandle],
         receiving: Mapping[int, object],
+        unsettled: set[AnyHandle],
     ) -> None:
         self._driver = driver
         self._mutex = mutex
