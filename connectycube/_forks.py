@@ -9,14 +9,22 @@ from __future__ import annotations
 # Before a fork Python runs the hook that was registered last, first: ours is to run before that of logging,
 # which holds logging's lock. One of ours waits for another thread's import, which may need that lock.
 import logging  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import mmap
 import os
+import sys
 import threading
 import weakref
 from contextlib import ExitStack
 from os import getpid
 from typing import Any, Protocol
 
-__all__ = ["check_fork", "is_unnoticed_fork", "register_before_fork", "register_for_fork"]
+__all__ = [
+    "check_fork",
+    "is_unnoticed_fork",
+    "owns_objects",
+    "register_before_fork",
+    "register_for_fork",
+]
 
 
 class Inherited(Protocol):
@@ -40,6 +48,35 @@ _inherited: weakref.WeakSet[Inherited] = weakref.WeakSet()
 _parents: weakref.WeakSet[Parent] = weakref.WeakSet()
 # The process that owns the objects, and the process that began last to replace them.
 _owner = _begun_in = getpid()
+_WIPE_ON_FORK = 18  # of madvise(), since Linux 4.14
+
+
+class _OwnerByNumber:
+    """Tells by the number of the process, a system call, whether it owns the objects."""
+
+    def __getitem__(self, index: int) -> int:
+        return getpid() == _owner
+
+    def __setitem__(self, index: int, value: int) -> None:
+        """The number tells it."""
+
+
+def _owner_mark() -> Any:
+    """Return a page of memory that the kernel empties in a child, of whatever fork, or what stands for it."""
+    system: str = sys.platform  # a text, of which type checkers draw no conclusions
+    try:
+        if system != "linux":
+            return _OwnerByNumber()  # the number means something else there
+        page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        page.madvise(_WIPE_ON_FORK)
+    except (OSError, ValueError):  # an older kernel
+        return _OwnerByNumber()
+    page[0] = 1
+    return page
+
+
+owns_objects: Any = _owner_mark()
+"""``owns_objects[0]`` is 0 in a child until it has replaced the objects: what every message asks first."""
 _locks: dict[int, Any] = {}
 """The lock for the threads of a process, by process. No thread of the parent can hold the lock of a child."""
 
@@ -84,6 +121,7 @@ def _replace_inherited() -> None:
                 stack.callback(thing._after_fork_in_child)
     finally:
         _owner = _begun_in
+        owns_objects[0] = 1
 
 
 def _tell_parents() -> None:

@@ -407,7 +407,7 @@ def performance() -> str:
 
 
 _EACH_READ = (
-    "each read costs some 80,000 instructions, whatever it brings: about 45 calls in Python, from the"
+    "each read costs some 70,000 instructions, whatever it brings: about 45 calls in Python, from the"
     " socket to the worker."
 )
 MISSED = {

@@ -10,8 +10,10 @@ __all__ = ["Changed"]
 class Changed(threading.Condition):
     """``threading.Condition``, whose ``notify`` and ``notify_all`` cost little while no thread waits."""
 
-    waiting: int = 0
-    """The number of threads that wait; it changes with the lock held."""
+    def __init__(self, lock: threading.Lock | threading.RLock | None = None) -> None:
+        super().__init__(lock)
+        self.waiting: int = 0
+        """The number of threads that wait; it changes with the lock held."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait as ``threading.Condition`` does."""

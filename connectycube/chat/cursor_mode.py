@@ -398,6 +398,9 @@ class CursorMode:
 
     # --- messages that are sent ---
 
+    has_file = False
+    """Nothing is known of messages that were sent before, but by receivers."""
+
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
         if self.running.delivery is None:

@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Generator, Hashable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from os import getpid
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import cast
 
 from attrs import evolve
 
 from .._deadline import Deadline
-from .._forks import check_fork
+from .._forks import check_fork, owns_objects
 from .._network import Network
 from .._secrets import clear_locals
 from .._threads import uninterrupted
@@ -40,7 +39,7 @@ from ..errors import (
 from ..models import Abandoned, ChatState, StateChange, Statistics
 from .beginning import Beginning, Beginnings
 from .changed import Changed
-from .connection_thread import Run, Step, Waking, run_connection
+from .connection_thread import Run, Step, Waking, new_step, run_connection
 from .credentials import SessionCredentials, plan_attempt, renewed
 from .cursor_mode import durability_of
 from .dispatcher import Dispatcher
@@ -110,7 +109,6 @@ class Driver:
 
     def _begin(self) -> None:
         """Create all objects that a forked child must not share with its parent."""
-        self._process = getpid()
         self._kind_of_lock: type = type(threading.Lock())
         self.notes: ObservedMutex | None = ObservedMutex.of(self._config, self.receivers.chat)
         self._mutex = cast("threading.Lock", self.notes or threading.Lock())
@@ -165,8 +163,9 @@ class Driver:
         self.aborted: bool = False
         """Whether the connection was ended at once: nothing waits for its receivers any more."""
         self.close_waiters: CloseWaiters = CloseWaiters()
+        sets = self.dispatcher.receivers, self._tally.unsettled
         self.sender: Sender = Sender(
-            self, self._mutex, self._changed, self.core, self._durability, self._tally.unsettled
+            self, self._mutex, self._changed, self.core, self._durability, *sets
         )
         requester = Requester(self, self._mutex)
         self.request: Request = requester.request
@@ -197,11 +196,11 @@ class Driver:
 
     def check_usable(self) -> None:
         """Raise ClientClosedError after the client's end, ForkedError in a child that has not logged in."""
-        if getpid() != self._process:  # check_fork() without a call, as every message comes here
+        if not owns_objects[0]:
             check_fork()
         self._check_open()
-        if (user_id := self.receivers.running.user_id) and user_id != self.receivers.user_id:
-            self.receivers.refuse_user()
+        if self.dispatcher.receivers:  # to ask what this thread runs takes long
+            self.receivers.check_user()
         if self._forked:
             raise ForkedError("another process logged in and forked this one: call chat.login()")
         if self.exclusive.hold is not None:
@@ -624,11 +623,11 @@ class Driver:
                 return
             del outgoing[:written]
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, now: float | None = None) -> None:
         """Route the outputs of the core, and notify the threads that wait for a state or for room."""
         assert self._mutex.locked()
         # Most reads and commands have no output.
-        has_routed = bool(self.core.session.outputs) and self._router.route(self.core)
+        has_routed = bool(self.core.session.outputs) and self._router.route(self.core, now)
         if has_routed and self.is_closed:
             self._durability.release()
         # An acknowledgement of markers has no output, but it makes room for a sender.
@@ -720,11 +719,11 @@ class Driver:
         with self._mutex:
             return self._next_step(run)
 
-    def _next_step(self, run: Run) -> Step | None:
+    def _next_step(self, run: Run, now: float | None = None) -> Step | None:
         assert self._mutex.locked()
         if run.generation != self._generation:
             return None
-        now = time.monotonic()
+        now = time.monotonic() if now is None else now
         deadline = self._tick(now)
         core, link = self.core, run.link
         if not core.has_stream:
@@ -743,7 +742,7 @@ class Driver:
         if link is None:
             return Step(deadline, core.wants_link, EVENT_READ, core.is_ready)
         writes = core.session.outgoing or link.wants_write
-        return Step(deadline, False, _BOTH if writes else EVENT_READ, core.is_ready)
+        return new_step((deadline, False, _BOTH if writes else EVENT_READ, core.is_ready))
 
     def wait_for_turn(self, run: Run) -> float | None:
         """Let the attempt to connect begin later; return when there is something to do in any case."""
@@ -808,37 +807,38 @@ class Driver:
 
     def serve(self, run: Run) -> Step | None:
         """Read and write, without waiting, what the socket takes now; return what to do next."""
-        link = run.link
+        link, now = run.link, None
         with self._mutex:
             if link is not None and link is self._link:  # else another thread has closed it
                 try:
-                    self._read(link)
+                    now = self._read(link)
                     if self.core.session.outgoing:
                         self._write(link)  # also what the socket did not take before
                 except ConnectionLostError as error:
                     self.core.link_lost(error, time.monotonic())
                     self._hand_over()
-            return self._next_step(run)
+            return self._next_step(run, now)  # what has become due since ends the next wait at once
 
-    def _read(self, link: Link) -> None:
-        """Take what has arrived, or a part of it: then the next wait ends at once, for others had a turn."""
+    def _read(self, link: Link) -> float | None:
+        """Take what has arrived, or a part of it (then the next wait ends at once); return when it was."""
         assert self._mutex.locked()
-        hold = self.exclusive.hold
+        hold, now = self.exclusive.hold, None
         while data := link.receive():
             # Another process may have the lease by now, whose login ends this link: that is not the reason.
             if hold is not None and not hold.is_valid():
-                return
+                break
             now = time.monotonic()
             self.core.receive(data, now)
             # Before writing: the acknowledgement of these stanzas must not leave before they are committed.
-            self._hand_over()
+            self._hand_over(now)
             self._note_cursor(now)
             if not self.core.has_stream:
-                return
+                break
             if self.core.session.outgoing:
                 self._write(link)
             if not link.has_ended:
-                return
+                break
+        return now
 
     def _note_cursor(self, now: float) -> None:
         """Note the cursor in the durable store, and its time by the service's clock."""

@@ -7,16 +7,51 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 
+from .._forks import check_fork, owns_objects, register_for_fork
 from ..errors import ArgumentTypeError, ArgumentValueError
 from .protocol.addresses import OBJECT_ID
 
 __all__ = ["check_new_id", "derived_id", "new_id", "new_resource"]
 
 
-def new_id() -> str:
-    """Return a new unique id: 24 hexadecimal digits."""
-    return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
+_TOGETHER = 64
+
+
+class _Ids:
+    """Makes ids. The random parts of those of one second are read together: a system call takes long."""
+
+    def __init__(self) -> None:
+        self._after_fork_in_child()
+        register_for_fork(self)
+
+    def _after_fork_in_child(self) -> None:
+        # The last second in which an id was made, how each id of it begins, and random parts that are left.
+        self._made: tuple[int, str, list[str]] = (0, "", [])
+
+    def new(self) -> str:
+        """Return a new unique id: 24 hexadecimal digits."""
+        if not owns_objects[0]:
+            check_fork()  # a parent goes on with the same parts
+        now, (second, begin, parts) = int(time.time()), self._made
+        if now != second:
+            # Those that are left are dropped: a copy of this process, made by a snapshot of its machine, has
+            # them as well.
+            begin = f"{now & 0xFFFFFFFF:08x}"
+            self._made = now, begin, []
+            return begin + os.urandom(8).hex()
+        try:
+            return begin + parts.pop()  # in one step, for all threads
+        except IndexError:
+            digits = os.urandom(8 * _TOGETHER).hex()
+            own, *more = [digits[place : place + 16] for place in range(0, len(digits), 16)]
+            parts += more
+            return begin + own
+
+
+_ids = _Ids()  # it is told of forks for as long as it is here
+new_id: Callable[[], str] = _ids.new
 
 
 def new_resource() -> str:

@@ -117,10 +117,13 @@ class OutputRouter:
             )
             self._dispatcher.put(Task(lambda: logger.warning("%s", words), "log"), bounded=False)
 
-    def route(self, core: Core) -> bool:
-        """Route all outputs of the core, in order; return whether there were any."""
+    def route(self, core: Core, now: float | None = None) -> bool:
+        """Route all outputs of the core, in order; return whether there were any.
+
+        ``now`` is the time of the read that they come from, if they come from one.
+        """
         has_routed = False
-        self._now = time.monotonic()
+        self._now = time.monotonic() if now is None else now
         while core.session.outputs:
             outputs = core.session.take_outputs()
             has_routed = True
@@ -131,6 +134,8 @@ class OutputRouter:
             except DurableStoreError as error:
                 self._route_uncommitted(core, outputs, error)
             else:
+                if self._durability.has_file:
+                    self._now = time.monotonic()  # the disk may have taken long
                 self._route_committed(core, outputs, entries)
         return has_routed
 
@@ -169,7 +174,7 @@ class OutputRouter:
                 rejected.append(output)
         self._queue_together(together, rejected)
         if not rejected:
-            core.committed(time.monotonic())
+            core.committed(self._now)
             return
         try:
             self._durability.withdraw(_entries_of(rejected, entries))
@@ -204,16 +209,17 @@ class OutputRouter:
 
     def _settle(self, core: Core, outcome: OutcomeKnown) -> None:
         # Threads that wait for the handle wake at once; callbacks are user code, so they go to a worker.
-        handle: AnyHandle = outcome.submission.waiter
+        submission, error = outcome
+        handle: AnyHandle = submission.waiter
         self._tally.unsettled.discard(handle)
-        if outcome.error is None:
+        if error is None:
             self._tally.sent += 1
         else:
-            self._tally.note_error(outcome.error)
+            self._tally.note_error(error)
         if self._notes is not None:
-            self._notes.note("message_settled", handle, outcome.error)
-        for callback in handle.settle(outcome.error):
-            self._queue_callback(handle, callback, outcome.submission.to)
+            self._notes.note("message_settled", handle, error)
+        for callback in handle.settle(error):
+            self._queue_callback(handle, callback, submission.to)
 
     def _note_echo(self, core: Core, echo: EchoReceived) -> None:
         echo.submission.waiter.server_copy = echo.message

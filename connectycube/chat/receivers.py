@@ -136,12 +136,14 @@ class Receivers:
         if self.running.user_id is not None:
             self.running.user_id = user_id
 
-    def refuse_user(self) -> None:
-        """Raise NotConnectedError: the calling receiver still runs for the user of an earlier login."""
-        raise NotConnectedError(
-            f"this receiver was called for user {self.running.user_id}, and user {self.user_id} has"
-            " logged in since"
-        )
+    def check_user(self) -> None:
+        """Raise NotConnectedError in a receiver that still runs for the user of an earlier login."""
+        user_id = self.running.user_id
+        if user_id and user_id != self.user_id:
+            raise NotConnectedError(
+                f"this receiver was called for user {user_id}, and user {self.user_id} has logged in"
+                " since"
+            )
 
     def is_connected(self, signal: str, receiver: str) -> bool:
         """Whether there is a receiver of this name, by the name of the signal."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from ..config import Timeouts
 from ..errors import ConnectyCubeError, SendQueueFullError
 from .cursor_mode import CursorMode
 from .durable.mode import Durability
+from .ids import new_id
 from .lease.exclusive import Exclusive
 from .observed_mutex import ObservedMutex
 from .protocol.core import Core
@@ -47,7 +48,8 @@ class Connection(Protocol):
 class Sender:
     """Sends for all threads of one connection.
 
-    ``mutex`` and ``changed`` are those of the driver, ``unsettled`` the handles without an outcome.
+    ``mutex`` and ``changed`` are those of the driver, ``receiving`` the threads that run a receiver of this
+    connection, and ``unsettled`` the handles without an outcome.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Sender:
         changed: threading.Condition,
         core: Core,
         durability: Durability | CursorMode,
+        receiving: Mapping[int, object],
         unsettled: set[AnyHandle],
     ) -> None:
         self._driver = driver
@@ -67,8 +70,7 @@ class Sender:
         # A file is asked with the mutex held.
         self._finds_stored = isinstance(durability, CursorMode)
         self._unsettled = unsettled
-        self.message_id: Callable[[str], str] = durability.message_id
-        """``message_id(recipient)`` returns the id for a new message to a bare JID."""
+        self._receiving = receiving
         # The message of each thread that waits for the mutex to send it. The thread before it leaves its
         # bytes to it: one write, and one record of TLS, takes the messages of all threads that came together.
         self._arriving: set[Submission] = set()
@@ -76,6 +78,11 @@ class Sender:
         self._is_due_sooner = False
         self.waiting: int = 0
         """The number of threads that wait for room."""
+
+    def message_id(self, recipient: str) -> str:
+        """Return the id for a new message to a bare JID."""
+        # What the receiver of a thread does is asked if there is one on any thread: to ask takes long.
+        return self._durability.message_id(recipient) if self._receiving else new_id()
 
     def submit(
         self, submission: Submission, content: Sent, data: bytes, deadline: Deadline
@@ -163,16 +170,18 @@ class Sender:
         if self._driver.exclusive.hold is not None:
             self._check_lease()
         session = self._core.open_session
-        known = self._durability.known(submission)
-        if known is not None:
+        # Whether a message with this id may have been sent before.
+        may_be_known = self._receiving or self._durability.has_file
+        if may_be_known and (known := self._durability.known(submission)) is not None:
             return known
         if len(data) > session.most_bytes:
             raise session.too_large("message", len(data))
         if not session.has_room(len(data)):
             return None
-        # The store first: a message that the server may get must survive this process.
-        self._durability.accept(submission, data)
         try:
+            # The store first: a message that the server may get must survive this process.
+            if may_be_known:
+                self._durability.accept(submission, data)
             if session.submit(submission, data, time.monotonic()):
                 self._is_due_sooner = True
             handle: AnyHandle = submission.waiter
@@ -182,6 +191,8 @@ class Sender:
             if not self._arriving or len(session.outgoing) > _MOST_LEFT:
                 is_due_sooner, self._is_due_sooner = self._is_due_sooner, False
                 self._driver.after_submit(is_due_sooner=is_due_sooner)
+        except ConnectyCubeError:
+            raise
         except BaseException:
             self._driver.cut_off()
             raise

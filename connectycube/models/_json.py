@@ -8,6 +8,7 @@ what no field claims, and the values that a reader could not understand.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import math
 import re
@@ -35,6 +36,7 @@ __all__ = [
     "as_text",
     "as_texts",
     "as_time",
+    "has_defaults",
     "made_init",
     "maker_of",
     "others",
@@ -171,17 +173,33 @@ def maker_of(cls: type[Model], *fields: str) -> Callable[..., Model]:
     of many fields costs several times as much: no value is checked or converted, and the class must have no
     hooks of attrs. Only names of fields, which are ours, become code; see :func:`reader_of`.
     """
-    names: dict[str, Any] = {"cls": cls, "thawed": _thawed(cls), "new": object.__new__}
-    lines = ["made = new(thawed)"]
+    is_frozen = cls.__setattr__ is not object.__setattr__
+    names: dict[str, Any] = {"cls": cls, "new": object.__new__}
+    if is_frozen:
+        names["thawed"] = _thawed(cls)
+    lines = ["made = new(thawed)" if is_frozen else "made = new(cls)"]
     for number, entry in enumerate(attrs.fields(cast("type[attrs.AttrsInstance]", cls))):
         assert entry.name in fields or not hasattr(entry.default, "factory")
         names[f"default{number}"] = entry.default
         value = entry.name if entry.name in fields else f"default{number}"
         lines.append(f"made.{entry.name} = {value}")
-    body = [*lines, "made.__class__ = cls", "return made"]
+    body = [*lines, *(["made.__class__ = cls"] if is_frozen else []), "return made"]
     exec("\n    ".join([f"def maker({', '.join(fields)}):", *body]), names)
     made: Callable[..., Model] = names["maker"]
     return made
+
+
+def has_defaults(cls: type[Any], *fields: str) -> Callable[[Any], bool]:
+    """Make a function that says whether the values of ``fields`` in a ``cls`` are their very defaults.
+
+    A value that is equal to its default may be another object: then the answer is False, too.
+    """
+    defaults = {entry.name: entry.default for entry in attrs.fields(cls)}
+    names = {f"default_{name}": defaults[name] for name in fields}
+    tests = " and ".join(f"made.{name} is default_{name}" for name in fields)
+    exec(f"def tells(made): return {tests}", names)
+    told: Callable[[Any], bool] = names["tells"]
+    return told
 
 
 def made_init(cls: type[Model]) -> type[Model]:
@@ -195,15 +213,21 @@ def made_init(cls: type[Model]) -> type[Model]:
     # With the module's names, by which ``typing.get_type_hints`` finds what the annotations mean.
     names: dict[str, Any] = {**vars(sys.modules[cls.__module__]), cls.__name__: cls}
     names |= {"cls": cls, "thawed": _thawed(cls), "usual": usual}
-    names["set_anyhow"] = object.__setattr__
-    parameters: list[str] = []
+    names |= {"set_anyhow": object.__setattr__, "nothing": object()}
+    # Python looks up the default of each parameter that may be given by its name alone, and copies those of
+    # all others at once. So there is a parameter in front that takes what is given by position.
+    parameters: list[str] = ["_positional=nothing"]
+    needed: list[str] = []
     arguments: list[str] = []
     values: list[str] = []
     lines: list[str] = []
     for number, entry in enumerate(attrs.fields(cast("Any", cls))):
         name, factory = entry.name, getattr(entry.default, "factory", None)
         names[f"default{number}"] = attrs.NOTHING if factory is not None else entry.default
-        parameters.append(name if entry.default is attrs.NOTHING else f"{name}=default{number}")
+        if entry.default is attrs.NOTHING:
+            needed.append(name)
+        else:
+            parameters.append(f"{name}=default{number}")
         arguments.append(f"{name}={name}")
         lines.append(f"self.{name} = {name}")
         if factory is not None:
@@ -213,6 +237,8 @@ def made_init(cls: type[Model]) -> type[Model]:
             names[f"convert{number}"] = entry.converter
             values.append(f"{name} = convert{number}({name})")
     body = [
+        # That of attrs takes names alone, so it raises TypeError.
+        "if _positional is not nothing: usual(self, _positional)",
         f"if self.__class__ is not cls: return usual(self, {', '.join(arguments)})",
         # A converter may raise: what is thawed must not be left.
         *values,
@@ -220,9 +246,12 @@ def made_init(cls: type[Model]) -> type[Model]:
         *lines,
         "self.__class__ = cls",
     ]
-    exec("\n    ".join([f"def __init__(self, *, {', '.join(parameters)}):", *body]), names)
-    made = functools.update_wrapper(names["__init__"], usual)
+    if needed:
+        parameters += ["*", *needed]
+    exec("\n    ".join([f"def __init__(self, {', '.join(parameters)}):", *body]), names)
+    made: Any = functools.update_wrapper(names["__init__"], usual)
     del made.__wrapped__
+    made.__signature__ = inspect.signature(usual)
     type.__setattr__(cls, "__init__", made)
     return cls
 

@@ -27,6 +27,7 @@ from ._json import (
     as_text,
     as_texts,
     as_time,
+    has_defaults,
     made_init,
     maker_of,
     others,
@@ -503,6 +504,7 @@ _OF_SERVICE = (
 _ATTACHMENT = {Attachment}
 _values_of_service = attrgetter(*_OF_SERVICE)
 _NOT_SET = _values_of_service(Message())
+_is_new = has_defaults(Message, *_OF_SERVICE, "dialog")
 
 
 def check_content(name: str, value: object) -> Message:
@@ -515,7 +517,8 @@ def check_content(name: str, value: object) -> Message:
     if not isinstance(value, Message):
         kind = type(value).__name__
         raise ArgumentTypeError(f"{name} must be a string or a Message, not {kind}")
-    if value.dialog is None and _values_of_service(value) != _NOT_SET:
+    is_new = _is_new(value)  # as most are
+    if not is_new and value.dialog is None and _values_of_service(value) != _NOT_SET:
         wrong = next(
             each
             for each, given, default in zip(
@@ -529,7 +532,7 @@ def check_content(name: str, value: object) -> Message:
     if not _ATTACHMENT.issuperset(map(type, value.attachments)):
         files = as_attachments(f"{name}.attachments", value.attachments)
         value = evolve(value, attachments=files)
-    return value if value.dialog is None else _passed_on(value)
+    return value if is_new or value.dialog is None else _passed_on(value)
 
 
 def _passed_on(message: Message) -> Message:

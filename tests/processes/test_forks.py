@@ -7,12 +7,16 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from contextlib import nullcontext
 
 import pytest
 
 from connectycube import Chat, DialogRef, ForkedError, Message, Signal
+from connectycube import _forks as forks
+from connectycube.chat import ids
 from connectycube.chat.event_stream import EventStream
+from connectycube.chat.ids import new_id
 from connectycube.chat.send_handle import SendHandle
 from tests.processes.forking import FORKS, holds_in_child
 from tests.support.inside import driver_of
@@ -22,6 +26,25 @@ from tests.support.scripted_http import ScriptedHttpServer, answer
 from tests.support.waiting import TIMEOUT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+@pytest.mark.parametrize(("fork", "owns"), [("with the hook", 1), ("without the hook", 0)])
+def test_a_child_owns_no_objects_until_it_has_replaced_them(fork, owns):
+    def check():
+        before = forks.owns_objects[0]
+        forks.check_fork()
+        return (before, forks.owns_objects[0]) == (owns, 1)
+
+    assert holds_in_child(check, FORKS[fork])
+    assert forks.owns_objects[0] == 1
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_child_makes_other_ids_than_its_parent(fork, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1_633_780_800.0)
+    new_id(), new_id()
+    parts = set(ids._ids._made[2])
+    assert parts and holds_in_child(lambda: new_id()[8:] not in parts, FORKS[fork])
 
 
 def test_a_handle_settles_in_a_forked_child_despite_the_parents_locks():

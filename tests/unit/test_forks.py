@@ -36,3 +36,11 @@ def test_what_is_gone_is_not_told(monkeypatch):
     forks.register_for_fork(kept)
     forks.register_for_fork(Thing())
     assert list(forks._inherited) == [kept]
+
+
+def test_without_such_a_page_the_number_of_the_process_tells(monkeypatch):
+    monkeypatch.setattr(forks, "_WIPE_ON_FORK", -1)
+    mark = forks._owner_mark()
+    assert mark[0] == 1
+    monkeypatch.setattr(forks, "_owner", -1)
+    assert mark[0] == 0

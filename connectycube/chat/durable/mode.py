@@ -707,6 +707,11 @@ class Durability:
 
     # --- messages that are sent ---
 
+    @property
+    def has_file(self) -> bool:
+        """Whether there is a file, which knows what was sent before."""
+        return self._store is not None
+
     def message_id(self, recipient: str) -> str:
         """Return the id of a new message: in a receiver the same id each time the receiver runs."""
         if self.running.delivery is None:

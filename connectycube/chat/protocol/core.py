@@ -355,7 +355,8 @@ class Core:
             session.release_held_back(now)
             if stream.output:
                 self._write_stream_output()
-            if stream.skips or self._timers.due_at(_SKIPPING) is not None:
+            # Without a timer, as mostly, none for skipping is to be cancelled.
+            if self._timers.deadline is not None or stream.skips:
                 self._bound_skipping(stream, now)
             if not session.outputs:
                 self.committed(now)  # the driver routes nothing, so it would not confirm anything

@@ -6,9 +6,10 @@ XEP-0045 rooms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from ..._checks import check_bool, check_int, check_str
 from ..._containers import AnyDict, AnyMapping
@@ -37,8 +38,8 @@ SYSTEM_NOTIFICATIONS = "SystemNotifications"
 
 _CLEAN = " (clean=True replaces such characters)"
 
-_TO_PARAMS = f'</body><extraParams xmlns="{ns.CLIENT}"><date_sent>'
-_END_MARKABLE = f'<markable xmlns="{ns.CHAT_MARKERS}"/></message>'
+_SAVED = "<save_to_history>1</save_to_history>"
+_MARKABLE = f'<markable xmlns="{ns.CHAT_MARKERS}"/>'
 _LARGE = 2**53  # a larger number is not written in one step
 _MOST_REMEMBERED = 1_024
 _LONGEST_REMEMBERED = 256  # characters
@@ -52,39 +53,58 @@ def encode_message(message: Message, to: str, kind: str = "chat") -> bytes:
     """
     # Whoever sends many messages waits for this function. What is usual is looked for first, without a call:
     # a bool where a bool belongs, and a printable text, which XML can carry and which holds no CR.
-    begin = _begin if len(to) <= _LONGEST_REMEMBERED else _begin.__wrapped__
-    own_id, body = _id("id", message.id), message.body or ""
+    own_id, body = message.id, message.body or ""
+    if type(own_id) is not str or not own_id.isalnum():
+        own_id = _id("id", own_id)
     if type(body) is not str or not body.isprintable():
         check_text("body", body, remedy=_CLEAN)
-    written = f"{_TO_PARAMS}{_seconds(message.date_sent)}</date_sent>"
-    destroy_after, saved = message.destroy_after, message.save_to_history
-    if destroy_after is None and (saved is True or check_bool("save_to_history", saved)):
-        written += "<save_to_history>1</save_to_history>"
-    if message.silent is not False and check_bool("silent", message.silent):
-        written += "<silent>1</silent>"
-    if message.markable is not True and not check_bool("markable", message.markable):
-        written += "<markable>0</markable>"  # history keeps parameters, and no other elements
-    if message.custom or type(message.custom) is not dict:
-        written += _params("custom", message.custom, RESERVED_NAMES)
-    if message.dialog_id is not None:
-        written += _dialog_param(message.dialog_id)
+    date = _date(message.date_sent)
+    if (
+        message.save_to_history is True
+        and message.markable is True
+        and message.silent is False
+        and message.destroy_after is None
+    ):
+        settings, end = _SAVED, _MARKABLE
+    else:
+        settings, end = _settings(message)
+    custom, dialog_id, attachments = message.custom, message.dialog_id, ""
+    params = _params("custom", custom, RESERVED_NAMES) if custom or type(custom) is not dict else ""
+    is_remembered = len(to) <= _LONGEST_REMEMBERED and (
+        dialog_id is None or (type(dialog_id) is str and len(dialog_id) <= _LONGEST_REMEMBERED)
+    )
+    begin, dialog = (_around if is_remembered else _around.__wrapped__)(to, kind, dialog_id)
     for position, attachment in enumerate(message.attachments):
-        written += _plain_attachment(attachment) or _attachment(
+        attachments += _plain_attachment(attachment) or _attachment(
             f"attachments[{position}]", attachment
         )
-    written += "</extraParams>"
-    if destroy_after is not None:
-        seconds = check_int("destroy_after", destroy_after, least=1)
-        written += f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>'
-    written += _END_MARKABLE if message.markable else "</message>"
+    rest = f"{date}{settings}{params}{dialog}{attachments}</extraParams>{end}</message>"
     # Each part by itself: one emoji in the body would make each character of the others four bytes wide.
-    return f'{begin(to, kind)}{own_id}"><body>'.encode() + text(body).encode() + written.encode()
+    return f'{begin}{own_id}"><body>'.encode() + text(body).encode() + rest.encode()
 
 
 @lru_cache(_MOST_REMEMBERED)
-def _begin(to: str, kind: str) -> str:
-    """Return how each message to a dialog begins."""
-    return f'<message to="{attribute(to)}" type="{kind}" id="'
+def _around(to: str, kind: str, dialog_id: str | None) -> tuple[str, str]:
+    """Return what each message to a dialog has: how it begins, and the parameter with the dialog's id."""
+    dialog = "" if dialog_id is None else _dialog_param(dialog_id)
+    return f'<message to="{attribute(to)}" type="{kind}" id="', dialog
+
+
+def _settings(message: Message) -> tuple[str, str]:
+    """Return the parameters for the settings of a message, and the elements that follow the parameters."""
+    settings = end = ""
+    destroy_after = message.destroy_after
+    if destroy_after is not None:
+        seconds = check_int("destroy_after", destroy_after, least=1)
+        end = f'<destroy xmlns="{ns.DESTROY_AFTER}" after="{seconds}"/>'
+    elif check_bool("save_to_history", message.save_to_history):
+        settings = _SAVED
+    if check_bool("silent", message.silent):
+        settings += "<silent>1</silent>"
+    if check_bool("markable", message.markable):
+        return settings, end + _MARKABLE
+    # History keeps parameters, and no other elements.
+    return f"{settings}<markable>0</markable>", end
 
 
 def encode_marker(name: str, message_id: str, dialog_id: str | None, to: str, own_id: str) -> bytes:
@@ -178,20 +198,23 @@ def _usual_dialog_param(dialog_id: str) -> str:
     return f"<dialog_id>{_id('dialog_id', dialog_id)}</dialog_id>"
 
 
-_last_moment: tuple[datetime, int] = (EPOCH, 0)  # with its seconds
+_last_date: tuple[datetime | None, str] = (None, "")  # the moment, and how it is written
 
 
-def _seconds(moment: datetime | None) -> int:
-    global _last_moment  # noqa: PLW0603 - the messages of one second have the same moment
-    last, seconds = _last_moment
-    if moment is last:
-        return seconds
+def _date(moment: datetime | None) -> str:
+    """Return the end of a message's body and its first parameter, the date."""
+    global _last_date  # noqa: PLW0603 - the messages of one second have the same moment
+    last, written = _last_date
+    if moment is last and moment is not None:
+        return written
     if not isinstance(moment, datetime):
         raise ArgumentTypeError(f"date_sent must be a datetime, not {type(moment).__name__}")
     if moment.tzinfo is None:
         raise ArgumentValueError("date_sent must be an aware datetime: it has no time zone")
-    _last_moment = moment, int((moment - EPOCH).total_seconds())
-    return _last_moment[1]
+    seconds = int((moment - EPOCH).total_seconds())
+    written = f'</body><extraParams xmlns="{ns.CLIENT}"><date_sent>{seconds}</date_sent>'
+    _last_date = moment, written
+    return written
 
 
 def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = frozenset()) -> str:
@@ -202,7 +225,9 @@ def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = 
         tag = check_name(name, key)
         if tag in reserved:
             raise ArgumentValueError(f"{name} must not have the key {tag!r}: it is reserved")
-        if type(value) is str and value.isprintable():
+        if type(value) is str and value.isalnum():
+            inner = value  # as most are: there is nothing to refuse or to escape
+        elif type(value) is str and value.isprintable():
             inner = text(value)
         elif isinstance(value, AnyMapping):
             inner = _params(f"{name}[{tag!r}]", value)
@@ -213,47 +238,66 @@ def _params(name: str, values: Mapping[str, object], reserved: frozenset[str] = 
     return written
 
 
-_TEXTS = tuple(f' {name}="' for name in ("type", "id", "uid", "url", "content-type", "name"))
-_NUMBERS = tuple(f' {name}="' for name in ("size", "width", "height", "duration"))
+_Form = tuple[Callable[[Any], str], int, tuple[int, ...]]
+
+_FIELDS = (
+    *("type", "id", "uid", "url", "content-type", "name"),
+    *("size", "width", "height", "duration"),
+)
+_FIRST_NUMBER = 6
+# How attachments are written whose values have these types, one form for each set of fields that are given:
+# what writes the values, unescaped, the number of the quotes around them, and the places of the numbers.
+_forms: dict[tuple[type, ...], _Form] = {}
+# The bytes of printable text that no attribute must escape.
+_UNESCAPED = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"&<>\x7f')
 
 
 def _plain_attachment(attachment: Attachment) -> str | None:
     """Write an attachment as :func:`_attachment` does, if all in it is usual and needs no escape; or None."""
     if not isinstance(attachment, Attachment) or attachment.data is not None or attachment.extra:
         return None
-    written, quotes = "", 0
     own_id, uid = attachment.id, attachment.uid
     # Id and uid stand for each other, as clients read either. An empty text names no file.
-    texts = (
+    values: tuple[Any, ...] = (
         attachment.type,
         own_id or uid or None,
         uid or own_id or None,
         attachment.url,
         attachment.content_type,
         attachment.name,
+        attachment.size,
+        attachment.width,
+        attachment.height,
+        attachment.duration,
     )
-    for begin, value in zip(_TEXTS, texts):  # noqa: B905 - strict costs half of the loop
-        if value is not None:
-            if type(value) is not str:
-                return None
-            written += f'{begin}{value}"'
-            quotes += 2
-    sizes = (attachment.size, attachment.width, attachment.height, attachment.duration)
-    for begin, number in zip(_NUMBERS, sizes):  # noqa: B905
-        if number is not None:
-            if type(number) is not int or not 0 <= number < _LARGE:
-                return None
-            written += f'{begin}{number}"'
-            quotes += 2
-    if (
-        not written.isprintable()
-        or written.count('"') != quotes
-        or "&" in written
-        or "<" in written
-        or ">" in written
-    ):
+    kinds = tuple(map(type, values))
+    form = _forms.get(kinds) or _new_form(kinds)
+    if form is None:
         return None
-    return f"<attachment{written}/>" if written else None
+    write, quotes, numbers = form
+    for place in numbers:
+        if not 0 <= values[place] < _LARGE:
+            return None
+    written = write(values)
+    if not written.isascii() and not written.isprintable():
+        return None
+    if len(written.encode().translate(None, _UNESCAPED)) != quotes:
+        return None
+    return f"<attachment{written}/>"
+
+
+def _new_form(kinds: tuple[type, ...]) -> _Form | None:
+    """Return the form for values of these types; None if one of them is unusual, or all are missing."""
+    places = [place for place, kind in enumerate(kinds) if kind is not type(None)]
+    texts = [place for place in places if place < _FIRST_NUMBER and kinds[place] is str]
+    numbers = [place for place in places if place >= _FIRST_NUMBER and kinds[place] is int]
+    if not places or texts + numbers != places:
+        return None
+    text = "".join(f' {_FIELDS[place]}="{{values[{place}]}}"' for place in places)
+    # Only names of fields, which are ours, become code.
+    form = (eval(f"lambda values: f'{text}'"), 2 * len(places), tuple(numbers))
+    _forms[kinds] = form
+    return form
 
 
 def _attachment(name: str, attachment: Attachment) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from attrs import define, field, frozen
 
 from ..._secrets import Secret
 from ...errors import StreamProtocolError
 from ...models import Message
-from ...models._json import maker_of
 from .addresses import Addresses
 from .decoding import Delivery, Unreported
 from .iq import Answer
@@ -144,18 +144,18 @@ StreamEvent = (
 # --- outputs ---
 
 
-@frozen
-class OutcomeKnown:
+class OutcomeKnown(NamedTuple):
     """The outcome of a submission: acknowledged by the server, or ``error``."""
 
     submission: Submission
     error: Exception | None = None
 
 
-new_outcome: Callable[[Submission, Exception | None], OutcomeKnown] = maker_of(
-    OutcomeKnown, "submission", "error"
+# Each message has an outcome, and __new__ of a named tuple takes three times as long.
+new_outcome: Callable[[tuple[Submission, Exception | None]], OutcomeKnown] = partial(
+    tuple[Any, ...].__new__, OutcomeKnown
 )
-"""Make an outcome, by position: each message has one."""
+"""Make an outcome of its two values."""
 
 
 @frozen

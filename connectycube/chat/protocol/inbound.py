@@ -129,7 +129,10 @@ class Inbound:
         self.handled = (
             self._received if self.first_rejected is None else (self.first_rejected - 1) % MODULUS
         )
-        marks, self._to_mark = self._to_mark, []
+        marks = self._to_mark
+        if not marks:
+            return []
+        self._to_mark = []
         return [message for sequence, message in marks if self._is_before_rejected(sequence)]
 
     def reject(self, rejected: Sequence[Delivery]) -> None:

@@ -324,7 +324,7 @@ class Session:
             if found is None:
                 self._failed(submission, _unknown())
             elif submission.id in found:
-                self._sent(submission, now, reports=True)
+                self._report_sent((submission,), now, with_event=True)
             else:
                 again.append(outbound)
         self._outbox.put_back(again)
@@ -686,27 +686,31 @@ class Session:
 
     def _settle(self, acknowledged: list[Outbound], now: float) -> None:
         # A view of a dialog that is opened in a gap still gets what was sent before it.
-        reports = self.recovery.is_holding or self._wants_sent()
-        for outbound in acknowledged:
-            if outbound.submission is not None:
-                self._sent(outbound.submission, now, reports)
+        with_event = self.recovery.is_holding or self._wants_sent()
+        sent = [stanza.submission for stanza in acknowledged if stanza.submission is not None]
+        self._report_sent(sent, now, with_event)
 
     def _remember_own(self, submission: Submission, now: float) -> None:
         """Note a message of ours as seen, because rooms reflect it and history returns it."""
-        self._seen_messages.add((submission.to, self.me, submission.id), now)
+        # Its id has the form of the service: no other is sent.
+        self._seen_messages.add_unique((submission.to, self.me, submission.id), now)
 
-    def _sent(self, submission: Submission, now: float, reports: bool) -> None:
-        """Report the outcome of a message that the server has, and "message_sent" if that ``reports``."""
-        self._remember_own(submission, now)  # history holds it from now on
-        self.outputs.append(new_outcome(submission, None))
-        message = submission.message
-        if reports and message is not None:
-            sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
-            delivery = Delivery(signal="message_sent", event=sent, conversation=submission.to)
-            if self.recovery.is_holding:
-                key = (submission.to, self.me, submission.id)
-                delivery.shown_later = self.recovery.hold_sent(delivery, key)
-            self.outputs.append(delivery)
+    def _report_sent(self, submissions: Iterable[Submission], now: float, with_event: bool) -> None:
+        """Report the outcome of messages that the server has, and "message_sent" if ``with_event``."""
+        remember, outputs = self._remember_own, self.outputs
+        for submission in submissions:
+            remember(submission, now)  # history holds it from now on
+            outputs.append(new_outcome((submission, None)))
+            if with_event and submission.message is not None:
+                self._report_message_sent(submission, submission.message)
+
+    def _report_message_sent(self, submission: Submission, message: Message) -> None:
+        sent = MessageSent(message_id=submission.id, dialog=submission.dialog, message=message)
+        delivery = Delivery(signal="message_sent", event=sent, conversation=submission.to)
+        if self.recovery.is_holding:
+            key = (submission.to, self.me, submission.id)
+            delivery.shown_later = self.recovery.hold_sent(delivery, key)
+        self.outputs.append(delivery)
 
     # --- stream errors of our own making ---
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 from ...config import Limits
 from ...errors import (
@@ -91,7 +91,8 @@ class Stream:
         To iterate over them raises, after the events before the fault, ConnectionLostError or a subclass of
         it if the stream ends, ChatAuthenticationError if the server refuses the credentials.
         """
-        parser, items, fault = self._parser, list[Item](), None
+        parser, fault = self._parser, None
+        items: list[Any] = []  # of what the parser makes
         try:
             parser.feed(data, items)
         except StreamProtocolError as error:
@@ -99,7 +100,7 @@ class Stream:
         if parser.skips and self._expected != self._established:
             fault = StreamProtocolError(f"the server sent {parser.skips}")
         if fault is None and _ARE_EVENTS.issuperset(map(type, items)):
-            return cast("list[StreamEvent]", items)
+            return items
         return self._events_of(items, fault)
 
     def _events_of(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectycube import _forks as forks
+from connectycube.chat import ids
 from connectycube.chat.ids import check_new_id, derived_id, new_id
 from connectycube.errors import ArgumentTypeError, ArgumentValueError
 
@@ -26,6 +29,25 @@ def test_new_ids_have_the_services_form_and_differ():
     made = {new_id() for _ in range(1_000)}
     assert len(made) == 1_000
     assert all(map(is_object_id, made))
+
+
+def test_a_child_of_a_fork_drops_the_random_parts_of_its_parent(monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1_633_780_800.0)
+    first, second = new_id(), new_id()
+    assert first[:8] == second[:8] == "61618440"
+    made = ids._ids
+    _, _, parts = made._made
+    assert parts
+    forks._replace_inherited()
+    assert made._made[2] is not parts and new_id()[8:] not in parts
+
+
+def test_the_ids_of_a_second_begin_with_it_and_those_of_the_next_with_that(monkeypatch):
+    for now, begin in ((10.9, "0000000a"), (10.99, "0000000a"), (11.0, "0000000b")):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        made = {new_id() for _ in range(200)}
+        assert len(made) == 200
+        assert {one[:8] for one in made} == {begin}
 
 
 def test_a_derived_id_is_the_same_every_time():

@@ -1,3 +1,4 @@
+import inspect
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -279,6 +280,14 @@ def test_a_made_initializer_refuses_what_that_of_attrs_refuses(wrong):
     with pytest.raises(TypeError) as made:
         MADE(**wrong)
     assert str(made.value) == str(usual.value)
+
+
+@pytest.mark.parametrize("given", [(None,), (5,), (None, "x"), ("x", "y", "z")])
+def test_a_made_initializer_takes_names_alone(given):
+    for cls in (USUAL, MADE):
+        with pytest.raises(TypeError, match="takes 1 positional argument but"):
+            cls(*given, needed="x")
+    assert inspect.signature(MADE) == inspect.signature(USUAL)
 
 
 def test_what_a_made_initializer_has_made_is_frozen():

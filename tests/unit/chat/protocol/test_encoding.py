@@ -372,7 +372,7 @@ def test_each_message_has_its_own_date() -> None:
 
 @pytest.mark.parametrize(("length", "remembered"), [(256, 1), (257, 0)])
 def test_long_addresses_and_ids_are_not_remembered(length: int, remembered: int) -> None:
-    caches = (encoding._begin, encoding._usual_dialog_param)
+    caches = (encoding._around, encoding._usual_dialog_param)
     for cache in caches:
         cache.cache_clear()
     encode_message(sendable(dialog_id="d" * length), "t" * length)
