@@ -210,10 +210,12 @@ def _has_keyring() -> bool:
 def _find_keyring() -> Any:
     """Return the backend of this machine's keyring; where there is none, it fails each call."""
     import keyring
+    from keyring import backend, core
     from keyring.backends import fail
 
     # The package takes a message bus that has not answered within a second for none, in silence.
     if isinstance(keyring.get_keyring(), fail.Keyring) and _BUS in os.environ:
-        vars(keyring.backend.get_all_keyring).pop("saved_result", None)
-        keyring.core.init_backend()
+        known: Any = backend.get_all_keyring
+        vars(known).pop("saved_result", None)
+        core.init_backend()
     return keyring.get_keyring()
