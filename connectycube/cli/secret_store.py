@@ -215,7 +215,7 @@ def _find_keyring() -> Any:
 
     # The package takes a message bus that has not answered within a second for none, in silence.
     if isinstance(keyring.get_keyring(), fail.Keyring) and _BUS in os.environ:
-        known: Any = backend.get_all_keyring
-        vars(known).pop("saved_result", None)
+        known: dict[str, Any] = vars(backend.get_all_keyring)
+        known.pop("saved_result", None)
         core.init_backend()
     return keyring.get_keyring()
