@@ -380,7 +380,7 @@ _SAID = re.compile(r"alice is online; Ctrl-C ends the bot|user \d+ wrote 'ping'"
 @blocks("bot")
 def test_a_bot_of_the_pages_answers(block, ending, bob, service, environment, tmp_path):
     password = re.search('login="alice", password="(.*?)"', block.code)[1]
-    login = f"alice-{block.line}-{ending.name}"  # one bot for each example, and one answer
+    login = f"alice-{block.place}-{ending.name}"  # one bot for each example, and one answer
     service.add_user(login, password)
     script = tmp_path / "bot.py"
     script.write_text(block.code.replace('"alice"', f'"{login}"'), encoding="utf-8")
@@ -430,8 +430,8 @@ def bot_session(service: Emulator, bob_id: int) -> int | None:
 @blocks("bot")
 def test_a_bot_of_the_pages_does_not_answer_itself(block, service, environment, tmp_path):
     password = re.search('login="alice", password="(.*?)"', block.code)[1]
-    login = f"alice-{block.line}-twice"
-    me, bob = service.add_user(login, password), service.add_user(f"bob-{block.line}", PASSWORD)
+    login = f"alice-{block.place}-twice"
+    me, bob = service.add_user(login, password), service.add_user(f"bob-{block.place}", PASSWORD)
     script = tmp_path / "bot.py"
     script.write_text(block.code.replace('"alice"', f'"{login}"'), encoding="utf-8")
     other_device = Person(me, service.config(reconnect=FAST), password=password)
