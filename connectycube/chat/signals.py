@@ -205,7 +205,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
         """Return the options of the other receivers that get events of this sender, or of one in common."""
         return {
             other: options
-            for other, options in self._options.items()
+            for other, options in self._options.copy().items()
             if other != receiver_id
             and (sender_id == ANY_ID or {ANY_ID, sender_id} & set(self._by_receiver.get(other, ())))
         }
@@ -259,7 +259,7 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
             check_fork()
             with self._lock:
                 alike = self._connections(tuple(super().receivers_for(sender)))
-                weak = any(isinstance(entry, weakref.ref) for entry in self.receivers.values())
+                weak = any(isinstance(entry, weakref.ref) for entry in [*self.receivers.values()])
                 if not weak and self._by_sender.keys() <= {ANY_ID}:
                     self._alike = alike
         return alike
@@ -301,16 +301,34 @@ class Signal(NotCopied, blinker.Signal, Generic[Event_co]):
                 self._disconnect(receiver_id, sender_id)
 
     def _disconnect(self, receiver_id: Any, sender_id: Any) -> None:
-        # Also what blinker calls, on any thread, when a weak receiver was collected.
+        # Also what blinker calls, on any thread, when a weak receiver was collected. That may be this thread,
+        # at any step and with the lock held: so each loop here is over a copy.
         check_fork()
         with self._lock:
             self._alike = None
-            super()._disconnect(receiver_id, sender_id)
+            if sender_id == ANY_ID:
+                self._by_receiver.pop(receiver_id, None)
+                for bucket in [*self._by_sender.values()]:
+                    bucket.discard(receiver_id)
+            else:
+                super()._disconnect(receiver_id, sender_id)
             if not self._by_receiver.get(receiver_id):
                 # It was connected to one sender alone; blinker would hold it forever.
                 self._by_receiver.pop(receiver_id, None)
                 self.receivers.pop(receiver_id, None)
                 self._options.pop(receiver_id, None)
+
+    def _make_cleanup_sender(self, sender_id: Any) -> Callable[[weakref.ref[Any]], None]:
+        """Return what is called, on any thread, when a sender was collected; blinker's own takes no lock."""
+
+        def clean_up(_: object) -> None:
+            with self._lock:
+                for receiver_id in [*self._by_sender.get(sender_id, ())]:
+                    self._disconnect(receiver_id, sender_id)
+                self._by_sender.pop(sender_id, None)
+                self._weak_senders.pop(sender_id, None)
+
+        return clean_up
 
     def _after_fork_in_child(self) -> None:
         """Replace the lock in a forked child: a thread that is gone may hold the old one."""

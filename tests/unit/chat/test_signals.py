@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from connectycube import Handling
 from connectycube._checks import name_of
+from connectycube.chat import signals
 from connectycube.chat.signals import Signal, check_callback
 from connectycube.errors import ArgumentTypeError
 from connectycube.models import Message
@@ -615,6 +616,34 @@ def impatient_threads():
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+def test_a_receiver_goes_with_the_only_sender_that_it_had(signal, chat):
+    other = Chat()
+    signal.connect(functools.partial(numbered, 1), sender=other)
+    kept = signal.connect(functools.partial(numbered, 2))
+    del other
+    gc.collect()
+    assert list(signal.receivers.values()) == list(signal.receivers_for(chat)) == [kept]
+    assert len(signal.names()) == 1
+
+
+def test_senders_may_be_collected_while_a_receiver_is_disconnected(signal, chat, monkeypatch):
+    senders = [Chat() for _ in range(3)]
+    receiver = functools.partial(numbered, 1)
+    for sender in senders:
+        signal.connect(receiver, sender=sender)
+    del sender
+    discard = signals._InOrder.discard
+
+    def collect_and_discard(bucket, item):
+        senders.clear()
+        gc.collect()
+        discard(bucket, item)
+
+    monkeypatch.setattr(signals._InOrder, "discard", collect_and_discard)
+    signal.disconnect(receiver)
+    assert signal.names() == []
 
 
 @pytest.mark.usefixtures("impatient_threads")
