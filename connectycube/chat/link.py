@@ -18,7 +18,7 @@ from .._network import Network
 from .._os_errors import reason_of
 from .._proxy import Proxy
 from .._proxy_handshake import ProxyFailure
-from .._threads import start_thread
+from .._threads import start_thread, uninterrupted
 from .._tls import refusal_words, tls_words
 from .._tls_tunnel import TlsTunnel
 from ..config import Config
@@ -53,7 +53,15 @@ class Waker:
     """
 
     def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
+        pair: list[socket.socket] = []
+        try:
+            # A signal's handler that raises amid socketpair(), which is Python code, would leave both open.
+            uninterrupted(lambda: pair.extend(socket.socketpair()))
+        except BaseException:
+            for end in pair:
+                end.close()
+            raise
+        self._reader, self._writer = pair
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
@@ -127,6 +135,11 @@ class Waker:
         """Release both ends."""
         self._reader.close()
         self._writer.close()
+
+    def __del__(self) -> None:
+        # A signal's handler may raise before the caller has it, and can close it.
+        if "_writer" in vars(self):
+            self.close()
 
 
 def run_in_thread(

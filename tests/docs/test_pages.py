@@ -27,6 +27,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -201,7 +202,7 @@ SELF_CONTAINED = {ROOT / "README.md", DOCS / "index.md"}
 def names(request, environment, bob):
     """What an example has: the names of its set-up, and no other; else those that its page tells of.
 
-    Clients that they hold are closed.
+    Clients and databases that they hold are closed.
     """
     block = getattr(request.node, "callspec", None) and request.node.callspec.params.get("block")
     names: dict[str, object] = {"__name__": "example"}
@@ -215,7 +216,7 @@ def names(request, environment, bob):
     before = list(names.values())
     yield names
     for value in [*names.values(), *before]:  # an example may give a name to another client
-        if isinstance(value, ConnectyCube):
+        if isinstance(value, (ConnectyCube, sqlite3.Connection)):
             value.close()
 
 

@@ -18,8 +18,10 @@ from selectors import EVENT_READ, EVENT_WRITE
 
 import pytest
 
+from connectycube import _threads
 from connectycube._deadline import Deadline
 from connectycube._network import Network
+from connectycube._threads import uninterrupted
 from connectycube.chat.link import (
     AttemptCancelled,
     Link,
@@ -36,6 +38,7 @@ from connectycube.errors import (
     TlsError,
 )
 from tests.support.certificates import HOST, REFUSED
+from tests.support.cutting import cut_at_each_call
 from tests.support.scripted import ScriptedServer, stay_silent
 from tests.support.waiting import TIMEOUT
 
@@ -903,6 +906,19 @@ def test_what_tls_itself_wants_to_write_is_remembered_until_it_is_done():
 
 
 # --- waiting --------------------------------------------------------------------------------------
+
+
+def test_a_waker_whose_making_is_interrupted_leaves_no_socket_open():
+    made, rounds = [], 0
+    steps = Waker.__init__, socket.socketpair, uninterrupted, _threads._in_thread
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in cut_at_each_call(lambda: made.append(Waker()), *steps):
+            rounds += 1
+            gc.collect()
+        made.pop().close()
+    assert rounds > 5
+    assert [str(warning.message) for warning in caught] == []
 
 
 @pytest.fixture
